@@ -1,0 +1,38 @@
+"""Search spaces by name: the shipped ones, or a path to a YAML file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evo_bnas.errors import UsageError, suggestion
+from evo_bnas.shipped import shipped
+from evo_bnas.space.chain import ChainDefinition, ChainSpace
+from evo_bnas.space.genes import Space
+from evo_bnas.yaml_file import read, validate
+
+# One entry a topology: the model of its YAML and the space that it spans.
+FAMILIES = {"chain": (ChainDefinition, ChainSpace)}
+
+
+def names() -> list[str]:
+    """The shipped spaces."""
+    return sorted(path.stem for path in shipped("spaces").glob("*.yaml"))
+
+
+def load(name: str | Path) -> Space:
+    """The space with this name or in this file; raises UsageError where there is none or it is wrong."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = shipped("spaces") / f"{name}.yaml"
+        if not path.is_file():
+            raise UsageError(f"unknown space {str(name)!r}; {suggestion(str(name), names())}")
+    return build(path.stem, read(path), str(path))
+
+
+def build(name: str, content: Mapping[str, Any], source: str) -> Space:
+    """The space that the content of a file spans; raises UsageError, naming `source`, where it is wrong."""
+    family = content.get("family")
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise UsageError(f"{source}: family: {family!r} is unknown; choose from {', '.join(FAMILIES)}")
+    definition, space = FAMILIES[family]
+    return space(name, validate(definition, content, source))

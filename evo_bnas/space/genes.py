@@ -1,0 +1,214 @@
+"""Genes, architectures, and what every search space can do with them."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from itertools import product
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from evo_bnas.blueprint import Blueprint, Node
+from evo_bnas.cost import Cost, cost
+
+Genes = tuple[int, ...]
+
+# Below this many gene combinations the architectures are simply enumerated.
+_ENUMERABLE = 20_000
+_ESTIMATE_DRAWS = 10_000
+
+# Tilts at which the mean cost is measured, and draws for each; at the last one hardly a gene wavers.
+_TILTS = np.geomspace(0.1, 100.0, 13)
+_TILT_DRAWS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Gene:
+    """One categorical choice."""
+
+    name: str  # "stage2.block1.kernel"
+    options: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A canonical genes tuple of one space; `key` is its text in option values."""
+
+    genes: Genes
+    key: str
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Count(NamedTuple):
+    """A number of architectures, and whether it was counted or estimated."""
+
+    number: int
+    exact: bool
+
+
+class Space(ABC):
+    """A search space: genes, and the blueprint that they draw.
+
+    A family (chain, cell) gives the abstract methods; the rest follows from them.
+    """
+
+    name: str
+    genes: tuple[Gene, ...]
+    image: tuple[int, int, int]  # channels, height, width
+    classes: int
+
+    @abstractmethod
+    def active(self, genes: Genes) -> tuple[bool, ...]:
+        """Which genes have a say in the blueprint."""
+
+    @abstractmethod
+    def draw(self, architecture: Architecture) -> Blueprint:
+        """The blueprint of an architecture."""
+
+    @abstractmethod
+    def envelope(self) -> tuple[Node, ...]:
+        """Nodes that hold every tensor of the space at its widest; not executable."""
+
+    @abstractmethod
+    def key(self, genes: Genes) -> str:
+        """The text of canonical genes in option values, inactive genes absent."""
+
+    @abstractmethod
+    def parse(self, key: str) -> Architecture:
+        """The architecture with this key; raises ValueError that names the part that does not fit."""
+
+    @abstractmethod
+    def smallest(self) -> Architecture:
+        """The architecture that is cheapest by every exact objective."""
+
+    @abstractmethod
+    def largest(self) -> Architecture:
+        """The architecture that is dearest by every exact objective."""
+
+    @abstractmethod
+    def fit(self, image: tuple[int, int, int], classes: int) -> "Space":
+        """The same space for other image channels and classes.
+
+        Raises ValueError where the image size is not the one that the space is made for.
+        """
+
+    @abstractmethod
+    def definition(self) -> dict[str, object]:
+        """The space as JSON values: equal definitions are equal spaces."""
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of options of each gene."""
+        return tuple(len(gene.options) for gene in self.genes)
+
+    @cached_property
+    def hash(self) -> str:
+        text = json.dumps(self.definition(), sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:16]
+
+    def repair(self, genes: Sequence[int]) -> Genes:
+        """The canonical form of any option indices: inactive genes take their first option."""
+        genes = tuple(int(gene) for gene in genes)
+        return tuple(gene if active else 0 for gene, active in zip(genes, self.active(genes), strict=True))
+
+    def architecture(self, genes: Sequence[int]) -> Architecture:
+        """The architecture that these option indices stand for."""
+        canonical = self.repair(genes)
+        return Architecture(canonical, self.key(canonical))
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """What the architecture costs, in the default profile."""
+        return self._cost(architecture)
+
+    @cached_property
+    def _cost(self) -> Callable[[Architecture], Cost]:
+        return lru_cache(maxsize=1 << 16)(lambda architecture: cost(self.draw(architecture)))
+
+    def bounds(self, objective: str) -> tuple[float, float]:
+        """The exact least and greatest value of an exact objective over the space."""
+        low, high = self.cost(self.smallest()), self.cost(self.largest())
+        return getattr(low, objective), getattr(high, objective)
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """An architecture whose genes are drawn uniformly and independently."""
+        return self.architecture(rng.integers(self.sizes).tolist())
+
+    def sample_tilted(self, rng: np.random.Generator, objective: str = "ops") -> Architecture:
+        """An architecture of a cost drawn uniformly between the cheapest and the dearest.
+
+        Uniform genes practically never meet the ends of a space. Here option probabilities are tilted,
+        p(option) ~ exp(t * effect of the option on the cost), with the t whose mean cost is the drawn one.
+        """
+        tilts, means = self._tilts(objective)
+        target = rng.uniform(*self.bounds(objective))
+        return self._draw_tilted(rng, objective, float(np.interp(target, means, tilts)))
+
+    def neighbours(self, architecture: Architecture) -> tuple[Architecture, ...]:
+        """All other architectures that differ in one gene."""
+        found = {
+            self.architecture((*architecture.genes[:i], option, *architecture.genes[i + 1 :]))
+            for i, size in enumerate(self.sizes)
+            for option in range(size)
+        }
+        return tuple(sorted(found - {architecture}, key=lambda other: other.genes))
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """Every architecture once; practical for small spaces only."""
+        for genes in product(*map(range, self.sizes)):
+            if self.repair(genes) == genes:
+                yield self.architecture(genes)
+
+    def count(self) -> Count:
+        """How many architectures there are: counted, or estimated from the share of canonical genes."""
+        combinations = prod(self.sizes)
+        if combinations <= _ENUMERABLE:
+            return Count(sum(1 for _ in self.enumerate()), exact=True)
+        rng = np.random.default_rng(0)
+        draws = [tuple(rng.integers(self.sizes).tolist()) for _ in range(_ESTIMATE_DRAWS)]
+        share = sum(self.repair(genes) == genes for genes in draws) / len(draws)
+        return Count(round(combinations * share), exact=False)
+
+    def _draw_tilted(self, rng: np.random.Generator, objective: str, tilt: float) -> Architecture:
+        exponent = tilt * self._effects(objective)
+        weights = np.exp(exponent - np.nanmax(exponent, axis=1, keepdims=True))
+        cumulated = np.cumsum(np.nan_to_num(weights), axis=1)
+        draws = rng.random(len(self.genes)) * cumulated[:, -1]
+        return self.architecture((draws[:, None] >= cumulated).sum(axis=1).tolist())
+
+    @lru_cache(maxsize=8)  # noqa: B019  a space lives as long as the program
+    def _tilts(self, objective: str) -> tuple[np.ndarray, np.ndarray]:
+        """Tilts in rising order and the mean cost that each gives, measured on a few draws."""
+        tilts = np.concatenate([-_TILTS[::-1], [0.0], _TILTS])
+        rng = np.random.default_rng(0)
+        means = [
+            np.mean([
+                getattr(self.cost(self._draw_tilted(rng, objective, tilt)), objective)
+                for _ in range(_TILT_DRAWS)
+            ])
+            for tilt in tilts
+        ]  # fmt: skip
+        return tilts, np.maximum.accumulate(means)
+
+    @lru_cache(maxsize=8)  # noqa: B019  a space lives as long as the program
+    def _effects(self, objective: str) -> np.ndarray:
+        """What each option adds to the cost, (genes, most options); NaN where a gene has fewer options.
+
+        Averaged over the change in the smallest and in the largest network, and scaled so that the
+        dearest options add up to the number of genes.
+        """
+        effects = np.full((len(self.genes), max(self.sizes, default=1)), np.nan)
+        for i, size in enumerate(self.sizes):
+            values = np.zeros(size)
+            for base in (self.smallest().genes, self.largest().genes):
+                for option in range(size):
+                    other = self.architecture((*base[:i], option, *base[i + 1 :]))
+                    values[option] += getattr(self.cost(other), objective)
+            effects[i, :size] = values - values.min()
+        total = float(np.nanmax(effects, axis=1).sum())
+        return np.asarray(effects * (len(self.genes) / max(total, 1e-12)))
