@@ -1,0 +1,159 @@
+"""The inference form of a node: `act2(a2 * act1(a1*z + b1) + b2 + shortcut)`.
+
+z is what the operation puts out, an exact integer for a 1-bit one. Torch evaluation, 1-bit kernels and
+every export read this form, so they agree to the last bit where they compute z exactly.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evo_bnas.binary.weights import Weights, effective
+from evo_bnas.blueprint import Node, Step
+
+NORM_EPS = 1e-5
+
+Tensors = Mapping[str, Tensor]  # of one node, by the names of `blueprint.tensors`
+Statistics = Mapping[str, Tensor]  # of a network: "<node>.<site>.mean" and "<node>.<site>.var"
+
+
+@dataclass(frozen=True)
+class Affine:
+    """a * x + b per channel, rounded after the product and after the sum (no fused multiply-add)."""
+
+    a: Tensor
+    b: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x * per_channel(self.a) + per_channel(self.b)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A sign after `before`: +1 where x >= level, or where x <= level in flipped channels."""
+
+    level: Tensor  # (cin,); infinite where the norm's gain is 0 and the sign is constant
+    flip: Tensor  # (cin,) bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        level = per_channel(self.level)
+        up = torch.where(per_channel(self.flip), x <= level, x >= level)
+        return up.to(x.dtype).mul_(2).sub_(1)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """relu, prelu or rprelu with its tensors."""
+
+    step: Step
+    tensors: Tensors  # "slope", "shift_in", "shift_out"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return activate(self.step, x, self.tensors)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """One node, ready to run: `before`, the weight, then the epilogue; what is absent is the identity."""
+
+    before: Affine | Threshold | None
+    weight: Tensor | None
+    affine1: Affine | None
+    act1: Activation | None
+    affine2: Affine | None
+    add: bool
+    act2: Activation | None
+
+    def epilogue(self, z: Tensor, shortcut: Tensor | None) -> Tensor:
+        """What the node puts out, from what its operation did."""
+        for step in (self.affine1, self.act1, self.affine2):
+            z = step(z) if step else z
+        if self.add:
+            assert shortcut is not None
+            z = z + shortcut
+        return self.act2(z) if self.act2 else z
+
+
+def fold(node: Node, tensors: Tensors, statistics: Statistics, weights: Weights = "binary") -> Folded:
+    """Fold norms, scales, biases and signs of a node into its inference form."""
+    affine1 = affine2 = None
+    act1 = act2 = None
+    add = False
+    if "bias" in tensors:
+        affine1 = Affine(torch.ones_like(tensors["bias"]), tensors["bias"])
+    for site, step in node.steps:
+        if step == "add":
+            add = True
+        elif step == "scale":
+            affine1 = Affine(tensors["scale"], torch.zeros_like(tensors["scale"]))
+        elif step == "norm":
+            affine = _norm(node, site, tensors, statistics)
+            if affine1 is None and act1 is None:
+                affine1 = affine
+            else:
+                affine2 = affine
+        elif add or act1 is not None:
+            act2 = Activation(step, part(tensors, site))
+        else:
+            act1 = Activation(step, part(tensors, site))
+    weight = tensors.get("weight")
+    return Folded(
+        before=_before(node, tensors, statistics),
+        weight=None if weight is None else effective(weight, node.weight_bits, weights),
+        affine1=affine1,
+        act1=act1,
+        affine2=affine2,
+        add=add,
+        act2=act2,
+    )
+
+
+def activate(step: Step, x: Tensor, tensors: Tensors) -> Tensor:
+    """relu, prelu, or rprelu: PReLU between two learned shifts (Liu et al., ReActNet, 2020)."""
+    if step == "relu":
+        return F.relu(x)
+    if step == "prelu":
+        return F.prelu(x, tensors["slope"])
+    shifted = x + per_channel(tensors["shift_in"])
+    return F.prelu(shifted, tensors["slope"]) + per_channel(tensors["shift_out"])
+
+
+def part(tensors: Tensors, site: str) -> Tensors:
+    """The tensors under one address: "act.slope" as "slope"."""
+    lead = f"{site}."
+    return {name.removeprefix(lead): tensor for name, tensor in tensors.items() if name.startswith(lead)}
+
+
+def per_channel(vector: Tensor) -> Tensor:
+    """(channels,) as (channels, 1, 1), to meet maps of (batch, channels, height, width)."""
+    return vector[:, None, None]
+
+
+def _norm(node: Node, site: str, tensors: Tensors, statistics: Statistics) -> Affine:
+    mean, var = (statistics[f"{node.name}.{site}.{moment}"] for moment in ("mean", "var"))
+    a = tensors[f"{site}.gain"] / torch.sqrt(var + NORM_EPS)
+    return Affine(a, tensors[f"{site}.bias"] - mean * a)
+
+
+def _before(node: Node, tensors: Tensors, statistics: Statistics) -> Affine | Threshold | None:
+    binary = node.input_bits == 1
+    if "norm" in node.before:
+        affine = _norm(node, "before", tensors, statistics)
+        if not binary:
+            return affine
+        level = -affine.b / affine.a
+        constant = torch.where(affine.b >= 0, -torch.inf, torch.inf)
+        return Threshold(torch.where(affine.a == 0, constant, level), affine.a < 0)
+    if "shift" in node.before:
+        shift = tensors["shift"]
+        # x + shift >= 0 and x >= -shift agree in floating point: a sum is zero only at equality.
+        if binary:
+            return Threshold(-shift, torch.zeros_like(shift, dtype=torch.bool))
+        return Affine(torch.ones_like(shift), shift)
+    if binary:
+        zero = tensors["weight"].new_zeros(node.cin)
+        return Threshold(zero, torch.zeros_like(zero, dtype=torch.bool))
+    return None

@@ -1,0 +1,99 @@
+"""A single network as a plain torch module: a blueprint, its tensors, its statistics."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from evo_bnas.binary import weights_file
+from evo_bnas.binary.execute import BINARY, BatchStatistics, Mode, Norm, execute
+from evo_bnas.binary.fold import Statistics, Tensors
+from evo_bnas.binary.weights import initial
+from evo_bnas.blueprint import Blueprint, Node, norms, tensors
+from evo_bnas.errors import UsageError
+
+_KIND = "network"
+
+
+class Network(nn.Module):
+    """A blueprint with its own weights.
+
+    In training mode it normalises by the batch; in evaluation mode by its `statistics`, which
+    `calibrate` measures and `set_statistics` writes: there are no running averages.
+    """
+
+    def __init__(self, blueprint: Blueprint, *, seed: int = 0) -> None:
+        super().__init__()
+        self.blueprint = blueprint
+        self.calibrated = False
+        generator = torch.Generator().manual_seed(seed)
+        for node in blueprint.nodes:
+            for spec in tensors(node):
+                parameter = nn.Parameter(initial(spec, generator))
+                attach(self, f"{node.name}.{spec.name}", parameter)
+            for site, channels in norms(node):
+                for moment, value in (("mean", torch.zeros), ("var", torch.ones)):
+                    attach(self, f"{node.name}.{site}.{moment}", value(channels))
+
+    def forward(self, images: Tensor, mode: Mode = BINARY) -> Tensor:
+        """Logits (batch, classes) of images (batch, channels, height, width)."""
+        if self.training:
+            return self.run(images, BatchStatistics(), mode)
+        if not self.calibrated:
+            raise RuntimeError("the network has no statistics: call set_statistics(calibrate(...)) first")
+        return self.run(images, self.statistics, mode)
+
+    def run(self, images: Tensor, norm: Norm, mode: Mode = BINARY) -> Tensor:
+        """Logits under batch statistics, collected ones or given ones."""
+        return execute(self.blueprint, images, self._tensors_of, norm, mode)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Mean and variance of every norm."""
+        return dict(self.named_buffers())
+
+    def set_statistics(self, statistics: Statistics) -> None:
+        """Write calibrated statistics; their names must be exactly those of the network's norms."""
+        own = self.statistics
+        if own.keys() != statistics.keys():
+            missing = sorted(own.keys() ^ statistics.keys())
+            raise ValueError(f"statistics do not fit the network: {missing[0]}")
+        for name, value in statistics.items():
+            own[name].copy_(value)
+        self.calibrated = True
+
+    def _tensors_of(self, node: Node) -> Tensors:
+        return {spec.name: self.get_parameter(f"{node.name}.{spec.name}") for spec in tensors(node)}
+
+
+def attach(module: nn.Module, address: str, value: Tensor) -> None:
+    """Register a parameter or buffer at a dotted address, as `s1.b1.spatial.norm.gain`."""
+    *path, name = address.split(".")
+    for part in path:
+        if part not in module._modules:
+            module.add_module(part, nn.Module())
+        module = module.get_submodule(part)
+    if isinstance(value, nn.Parameter):
+        module.register_parameter(name, value)
+    else:
+        module.register_buffer(name, value)
+
+
+def save_network(network: Network, path: Path, about: Mapping[str, str]) -> None:
+    """Write weights, statistics and blueprint as one safetensors file, whole or not at all."""
+    header = {"blueprint": json.dumps(network.blueprint.to_rows()), **about}
+    weights_file.write(path, _KIND, network.state_dict(), header)
+
+
+def load_network(path: Path) -> Network:
+    """The calibrated network in a file; raises UsageError where the file is damaged or something else."""
+    state, header = weights_file.read(path, _KIND)
+    try:
+        network = Network(Blueprint.from_rows(json.loads(header["blueprint"])))
+    except (ValueError, TypeError, KeyError, AttributeError) as failure:
+        raise UsageError(f"{path}: its blueprint is damaged: {failure}") from None
+    weights_file.load_strictly(network, state, path)
+    network.calibrated = True
+    return network.eval()
