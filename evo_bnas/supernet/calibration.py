@@ -1,0 +1,31 @@
+"""Norm statistics of one network, as a value."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from evo_bnas.binary.execute import BatchStatistics
+from evo_bnas.binary.fold import Statistics
+
+
+class Forward(Protocol):
+    """A network, or a supernet with its architecture decided, under a given norm."""
+
+    def __call__(self, images: Tensor, *, norm: BatchStatistics) -> Tensor: ...
+
+
+@torch.no_grad()
+def calibrate(forward: Forward, images: Tensor, batch: int) -> Statistics:
+    """Mean over batches of the mean and of the (biased) variance that every norm meets, in float32.
+
+    Batches have one size; images that do not fill the last one are left out.
+    """
+    batch = min(batch, len(images))
+    total: dict[str, Tensor] = {}
+    count = len(images) // batch
+    for part in images[: count * batch].split(batch):
+        moments: dict[str, Tensor] = {}
+        forward(part, norm=BatchStatistics(moments))
+        total = {name: total[name] + value if total else value for name, value in moments.items()}
+    return {name: value / count for name, value in total.items()}

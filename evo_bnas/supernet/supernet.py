@@ -1,0 +1,103 @@
+"""The supernet: every tensor of a space at its widest, and the slices that an architecture uses."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from evo_bnas.binary import weights_file
+from evo_bnas.binary.execute import BINARY, BatchStatistics, Mode, Norm, execute
+from evo_bnas.binary.fold import Statistics, Tensors
+from evo_bnas.binary.network import Network, attach
+from evo_bnas.binary.weights import initial
+from evo_bnas.blueprint import Node, Spec, tensors
+from evo_bnas.errors import UsageError
+from evo_bnas.space.genes import Architecture, Space
+
+BATCH = BatchStatistics()
+_KIND = "supernet"
+
+
+class Supernet(nn.Module):
+    """Weights shared by all architectures of a space; it holds no state besides them."""
+
+    def __init__(self, space: Space, *, seed: int = 0) -> None:
+        super().__init__()
+        self.space = space
+        generator = torch.Generator().manual_seed(seed)
+        for node in space.envelope():
+            for spec in tensors(node):
+                attach(self, f"{node.name}.{spec.name}", nn.Parameter(initial(spec, generator)))
+
+    def forward(
+        self, images: Tensor, architecture: Architecture, norm: Norm = BATCH, mode: Mode = BINARY
+    ) -> Tensor:
+        """Logits of one sub-network, with batch statistics or with given ones."""
+        return execute(self.space.draw(architecture), images, self._tensors_of, norm, mode)
+
+    def extract(self, architecture: Architecture, statistics: Statistics) -> Network:
+        """The sub-network as a network of its own, equal to the supernet to the last bit."""
+        network = Network(self.space.draw(architecture))
+        own = {
+            f"{node.name}.{name}": tensor
+            for node in network.blueprint.nodes
+            for name, tensor in self._tensors_of(node).items()
+        }
+        with torch.no_grad():
+            for address, parameter in network.named_parameters():
+                parameter.copy_(own[address])
+        network.set_statistics(statistics)
+        return network.to(next(self.parameters()).device)
+
+    def _tensors_of(self, node: Node) -> Tensors:
+        return {
+            spec.name: _cut(self.get_parameter(f"{node.name}.{spec.name}"), spec, node.groups)
+            for spec in tensors(node)
+        }
+
+
+def save_supernet(supernet: Supernet, path: Path) -> None:
+    """Write the shared weights, whole or not at all."""
+    weights_file.write(path, _KIND, supernet.state_dict(), {"space": supernet.space.hash})
+
+
+def load_supernet(space: Space, path: Path) -> Supernet:
+    """The supernet in a file; raises UsageError where it is damaged or of another space."""
+    state, header = weights_file.read(path, _KIND)
+    if header.get("space") != space.hash:
+        raise UsageError(
+            f"{path}: holds weights of the space {header.get('space')}, "
+            f"but {space.name} of this run is {space.hash}"
+        )
+    supernet = Supernet(space)
+    weights_file.load_strictly(supernet, state, path)
+    return supernet
+
+
+def _cut(shared: Tensor, spec: Spec, groups: int) -> Tensor:
+    """The part of a shared tensor that a node uses: leading entries, and the centre of a kernel.
+
+    It is made contiguous before any arithmetic: sums over strided memory round differently, and one
+    flipped sign would make the supernet and the extracted network two networks.
+    """
+    if len(spec.shape) == 4:
+        return _cut_filters(shared, spec.shape, groups).contiguous()
+    return shared[tuple(slice(size) for size in spec.shape)].contiguous()
+
+
+def _cut_filters(shared: Tensor, shape: tuple[int, ...], groups: int) -> Tensor:
+    """Filters (channels, cin / groups, kernel, kernel) of a dense shared tensor.
+
+    Groups are a mask on the dense tensor: row c keeps input block `c mod groups`, so that it feeds the
+    same channel of the stream, and meets the same norm and activation entries, whatever the groups.
+    """
+    channels, fan_in, kernel, _ = shape
+    edge = (shared.shape[-1] - kernel) // 2
+    centre = slice(edge, edge + kernel)
+    dense = shared[:channels, : fan_in * groups, centre, centre]
+    if groups == 1:
+        return dense
+    blocks = dense.unflatten(1, (groups, fan_in)).unflatten(0, (-1, groups))
+    # (rows of a group, group of the row, block, fan-in, kernel, kernel): keep group == block
+    kept = blocks.diagonal(dim1=1, dim2=2).movedim(-1, 1)
+    return torch.flatten(kept, 0, 1)
