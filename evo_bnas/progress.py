@@ -1,0 +1,22 @@
+"""How far a long job is; whoever starts it decides where that is shown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` units of a stage, and the figures of the last one."""
+
+    stage: str  # "supernet", "search", "retrain"
+    done: int
+    total: int
+    unit: str  # "epochs"
+    figures: str = ""  # "loss 0.213, 4,120 images/s"
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Report to nobody."""

@@ -1,0 +1,72 @@
+"""Where a training stands, in one file that is whole or absent."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evo_bnas.binary import weights_file
+from evo_bnas.errors import UsageError
+
+SECONDS_BETWEEN = 20.0
+
+
+class Checkpoint:
+    """The file of one training: step, weights and Adam's moments; randomness needs no saving."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._saved = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether enough time has passed; a resumed training is the same whenever it was saved."""
+        return time.monotonic() - self._saved >= SECONDS_BETWEEN
+
+    def save(self, step: int, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+        """Replace the file."""
+        state = {f"weights/{name}": parameter.detach() for name, parameter in parameters.items()}
+        for name, parameter in parameters.items():
+            # A tensor that no step has used yet has no moments: Adam passes it over.
+            moments = optimizer.state.get(parameter, {})
+            state |= {f"adam/{moment}/{name}": value for moment, value in moments.items()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        weights_file.write(self.path, "checkpoint", state, {"step": str(step)})
+        self._saved = time.monotonic()
+
+    def restore(self, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
+        """Put weights and moments back; the number of steps done, 0 where there is no file."""
+        if not self.path.exists():
+            return 0
+        state, header = weights_file.read(self.path, "checkpoint")
+        moments: dict[str, dict[str, Tensor]] = {}
+        weights: dict[str, Tensor] = {}
+        for address, value in state.items():
+            kind, _, rest = address.partition("/")
+            if kind == "weights":
+                weights[rest] = value
+            else:
+                moment, _, name = rest.partition("/")
+                moments.setdefault(name, {})[moment] = value
+        self._compare(parameters, weights)
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(weights[name])
+        for name, values in moments.items():
+            device = parameters[name].device
+            optimizer.state[parameters[name]] = {m: value.to(device) for m, value in values.items()}
+        return int(header["step"])
+
+    def remove(self) -> None:
+        """Delete the file once the training's result is saved."""
+        self.path.unlink(missing_ok=True)
+
+    def _compare(self, parameters: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+        for name in parameters.keys() | weights.keys():
+            expected = parameters[name].shape if name in parameters else None
+            if name not in weights or weights[name].shape != expected:
+                raise UsageError(
+                    f"{self.path}: is of another training: {name} does not fit; delete it to train anew"
+                )

@@ -1,0 +1,48 @@
+"""Training of one network to the end, with real weights first where that is asked for."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from evo_bnas.binary.execute import Mode
+from evo_bnas.binary.network import Network
+from evo_bnas.data import Images
+from evo_bnas.progress import Report
+from evo_bnas.train.checkpoint import Checkpoint
+from evo_bnas.train.loop import Schedule, latent_weights, train
+from evo_bnas.train.precision import Precision, training_format
+
+
+def retrain(
+    network: Network,
+    images: Images,
+    schedule: Schedule,
+    *,
+    stage: str,
+    mode: Mode,
+    precision: Precision,
+    checkpoint: Checkpoint,
+    report: Report,
+) -> None:
+    """Train a network in place; two calls, real weights then binary, make the two-stage recipe.
+
+    Martinez et al. (Real-to-Binary, 2020) and Liu et al. (ReActNet, 2020) train in these two stages.
+    """
+    network.train()
+
+    def backward(x: Tensor, labels: Tensor, _: int) -> Tensor:
+        with training_format(precision, x.device):
+            loss = F.cross_entropy(network(x, mode), labels)
+        loss.backward()
+        return loss.detach()
+
+    train(
+        stage,
+        dict(network.named_parameters()),
+        latent_weights(network.blueprint.nodes),
+        backward,
+        images.x,
+        images.y,
+        schedule,
+        checkpoint=checkpoint,
+        report=report,
+    )
