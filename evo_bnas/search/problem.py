@@ -1,0 +1,127 @@
+"""What is asked of a search: a space, objectives to minimise, limits on exact costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from evo_bnas.errors import UsageError, suggestion
+from evo_bnas.quantity import show
+from evo_bnas.score import EXACT, OBJECTIVES, exact_objectives
+from evo_bnas.space.genes import Architecture, Space
+
+# Tilted draws for one sample. Under limits so tight that none is feasible, the last one walks down to them.
+_DRAWS = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A search problem; raises UsageError where it asks for what does not exist."""
+
+    space: Space
+    objectives: tuple[str, ...]
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.objectives:
+            if name not in OBJECTIVES:
+                raise UsageError(f"objective {name!r} is unknown; {suggestion(name, OBJECTIVES)}")
+            if self.objectives.count(name) > 1:
+                raise UsageError(f"objective {name!r} is named twice; name it once")
+        if not self.objectives:
+            raise UsageError(f"a search needs an objective; choose from {', '.join(OBJECTIVES)}")
+        for name in self.limits:
+            if name not in OBJECTIVES:
+                raise UsageError(f"limit {name!r} is no objective; {suggestion(name, EXACT)}")
+            if name not in EXACT:
+                raise UsageError(
+                    f"limit {name!r}: a search limits exact costs only, since a network's {name} is known "
+                    "after it was paid for; limit it when you pick"
+                )
+        self.smallest()
+
+    @property
+    def tilted(self) -> str:
+        """The cost over which samples are spread: the first exact objective, or ops."""
+        return next((name for name in self.objectives if name in EXACT), "ops")
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """Every exact objective of an architecture."""
+        return exact_objectives(self.space.cost(architecture))
+
+    def feasible(self, architecture: Architecture) -> bool:
+        """Whether it keeps to the limits."""
+        return self._excess(architecture, self.limits) == 0
+
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Best and worst value of each objective: of costs over the whole space, of error up to chance."""
+        chance = 1 - 1 / self.space.classes
+        return {n: self.space.bounds(n) if n in EXACT else (0.0, chance) for n in self.objectives}
+
+    def smallest(self) -> Architecture:
+        """The cheapest architecture; raises UsageError where even that one is beyond a limit."""
+        smallest = self.space.smallest()
+        costs = self.costs(smallest)
+        for name, limit in self.limits.items():
+            if not costs[name] <= limit:
+                unit = OBJECTIVES[name].unit
+                raise UsageError(
+                    f"no network of {self.space.name} has {name} <= {show(limit, unit)}; "
+                    f"the smallest has {show(costs[name], unit)}"
+                )
+        return smallest
+
+    def largest(self) -> Architecture:
+        """The dearest architecture within the limits that one-gene moves, the dearest first, lead up to."""
+        return self._largest
+
+    @cached_property
+    def _largest(self) -> Architecture:
+        largest = self.space.largest()
+        if self.feasible(largest):
+            return largest
+        here = self.smallest()
+        while True:
+            moves = [move for move in self.space.neighbours(here) if self.feasible(move)]
+            dearest = max([here, *moves], key=lambda move: self.costs(move)[self.tilted])
+            if dearest == here:
+                return here
+            here = dearest
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """An architecture within the limits, spread over the cost rather than over the genes."""
+        for _ in range(_DRAWS):
+            draw = self.space.sample_tilted(rng, self.tilted)
+            if self.feasible(draw):
+                return draw
+        # Down to a random share of the way, or such samples would crowd under the limits.
+        share = rng.random()
+        least = self.costs(self.space.smallest())
+        goals = {name: least[name] + share * (limit - least[name]) for name, limit in self.limits.items()}
+        return self._descend(draw, goals, rng)
+
+    def repair(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """The architecture itself where it keeps to the limits, else one near it that does."""
+        return self._descend(architecture, self.limits, rng)
+
+    def _descend(
+        self, here: Architecture, goals: Mapping[str, float], rng: np.random.Generator
+    ) -> Architecture:
+        """Walk by random one-gene moves, each of which comes nearer to the goals; so the walk ends."""
+        excess = self._excess(here, goals)
+        while excess > 0:
+            moves = self.space.neighbours(here)
+            for index in rng.permutation(len(moves)):
+                nearer = self._excess(moves[index], goals)
+                if nearer < excess:
+                    here, excess = moves[index], nearer
+                    break
+            else:
+                return self.smallest()
+        return here
+
+    def _excess(self, architecture: Architecture, limits: Mapping[str, float]) -> float:
+        """How far an architecture is beyond the limits, in multiples of them and summed; 0 within all."""
+        costs = self.costs(architecture)
+        return sum(max(0.0, costs[name] - limit) / max(limit, 1.0) for name, limit in limits.items())
