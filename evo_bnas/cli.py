@@ -1,0 +1,313 @@
+"""The command line: verbs that parse, call the workflow, and print the result and what comes next."""
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from evo_bnas.errors import UsageError
+
+if TYPE_CHECKING:  # every verb imports its own machinery, so that --help answers at once
+    from evo_bnas.run import Run
+    from evo_bnas.space.genes import Architecture, Space
+
+
+class Listing(StrEnum):
+    """For a person, or for a script."""
+
+    table = "table"
+    json = "json"
+
+
+class Rows(StrEnum):
+    """For a person, a spreadsheet or a script."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class _Verbs(TyperGroup):
+    """Turns what a user can cause into one or two lines and an exit code: 2 wrong use, 130 interrupted."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from evo_bnas import console
+
+        try:
+            return super().invoke(ctx)
+        except UsageError as failure:
+            console.complain(str(failure))
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            again = shlex.join(["evo-bnas", *sys.argv[1:]])
+            console.complain(f"interrupted; what was finished is saved. Continue with: {again}")
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    help="Search for 1-bit convolutional networks: as accurate as possible under a budget.",
+    epilog="Begin with: evo-bnas run digits",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipeOrRun = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Shipped recipe, YAML file, or the folder of a run.")
+]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or the name of its recipe.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run. [default: runs/out/RECIPE]")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
+]
+Format = Annotated[Listing, typer.Option("--format", help="For a person, or for a script.")]
+
+
+@app.command()
+def run(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
+    """Do everything: train a supernet, search, pick a network, train it to the end.
+
+    Called again it goes on where it was, also after a kill.
+    """
+    from evo_bnas import findings, readout
+
+    begun = _begin(recipe, out, set_)
+    readout.introduce(begun)
+    _train(begun)
+    _search(begun)
+    chosen = findings.choose(begun)
+    readout.print_front(begun, chosen)
+    readout.print_pick(chosen)
+    _retrain(begun, list(chosen.order[: begun.recipe.retrain.top]))
+    readout.print_next("see other budgets", f"evo-bnas pick {begun.folder} --ops 30k")
+
+
+@app.command()
+def train(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
+    """Train the supernet only."""
+    from evo_bnas import readout
+
+    begun = _begin(recipe, out, set_)
+    readout.introduce(begun)
+    _train(begun)
+    readout.print_next("search with it", f"evo-bnas search {begun.folder}")
+
+
+@app.command()
+def search(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
+    """Search with the trained supernet."""
+    from evo_bnas import findings, readout
+
+    begun = _begin(recipe, out, set_)
+    if not begun.supernet_file.exists():
+        raise UsageError(f"{begun.folder}: has no trained supernet yet; run evo-bnas train {recipe}")
+    _search(begun)
+    readout.print_front(begun, None)
+    findings.draw(begun)
+    readout.print_next("pick a network", f"evo-bnas pick {begun.folder} --ops 20k")
+
+
+@app.command()
+def front(run: RunFolder, format_: Annotated[Rows, typer.Option("--format")] = Rows.table) -> None:
+    """Show the Pareto front of a run."""
+    from evo_bnas import console, findings, readout
+
+    opened = _open(run)
+    if format_ is Rows.table:
+        readout.print_front(opened, None)
+        readout.print_next("pick a network", f"evo-bnas pick {opened.folder} --ops 20k")
+        return
+    best = findings.best(opened).drop(columns=["correct", "status"])
+    complete = best.astype(object).where(best.notna(), None)
+    rows = [dict(zip(best.columns, row, strict=True)) for row in complete.itertuples(index=False)]
+    if format_ is Rows.csv:
+        console.print_csv(rows)
+    else:
+        objectives = list(opened.recipe.search.objectives)
+        console.print_json({"objectives": objectives, "hypervolume": findings.covered(opened), "front": rows})
+
+
+@app.command()
+def pick(
+    run: RunFolder,
+    ops: Annotated[str | None, typer.Option(help="At most so many ops, such as 20k.")] = None,
+    size: Annotated[str | None, typer.Option(help="At most this size, such as 200kB.")] = None,
+    params: Annotated[str | None, typer.Option(help="At most so many weights.")] = None,
+    bops: Annotated[str | None, typer.Option(help="At most so many binary MACs.")] = None,
+    flops: Annotated[str | None, typer.Option(help="At most so many real MACs.")] = None,
+    memory: Annotated[str | None, typer.Option(help="At most this peak activation memory.")] = None,
+    error: Annotated[str | None, typer.Option(help="At most this error, such as 5%.")] = None,
+    within: Annotated[str | None, typer.Option(help="The cheapest within this of the best error.")] = None,
+    knee: Annotated[bool, typer.Option("--knee", help="The bend of the front.")] = False,
+    format_: Format = Listing.table,
+) -> None:
+    """Pick a network under a budget; without options, as the recipe says."""
+    from evo_bnas import console, findings, readout
+    from evo_bnas.quantity import parse
+    from evo_bnas.recipe import check_limits
+    from evo_bnas.score import OBJECTIVES
+
+    asked = {
+        "ops": ops,
+        "size_bits": size,
+        "params": params,
+        "bops": bops,
+        "flops": flops,
+        "peak_activation_bytes": memory,
+        "error": error,
+    }
+    try:
+        limits = {name: parse(text, OBJECTIVES[name].unit) for name, text in asked.items() if text}
+        share = parse(within) if within else None
+    except ValueError as failure:
+        raise UsageError(str(failure)) from None
+    opened = _open(run)
+    check_limits(opened.space, limits)
+    chosen = findings.choose(opened, limits or None, share, knee)
+    if format_ is Listing.json:
+        console.print_json(
+            {
+                "key": chosen.key,
+                **console.objective_values(chosen.objectives),
+                "runner_up": chosen.runner_up,
+                "equals": chosen.equals,
+                "reason": chosen.reason,
+            }
+        )
+        return
+    readout.print_pick(chosen)
+    readout.print_next("train it to the end", f"evo-bnas retrain {opened.folder} {chosen.key}")
+
+
+@app.command()
+def retrain(
+    run: RunFolder,
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Networks to train.")] = None,
+) -> None:
+    """Train picked networks to the end: those named, or those that the recipe picks."""
+    from evo_bnas import findings, readout
+
+    opened = _open(run)
+    if opened.recipe.retrain.source == "supernet" and not opened.supernet_file.exists():
+        raise UsageError(f"{opened.folder}: has no trained supernet yet; run evo-bnas train {opened.folder}")
+    chosen = keys or list(findings.choose(opened).order[: opened.recipe.retrain.top])
+    _retrain(opened, chosen)
+    readout.print_next("see the front again", f"evo-bnas front {opened.folder}")
+
+
+@app.command()
+def spaces(
+    name: Annotated[
+        str | None, typer.Argument(help="Space, or YAML file; without it all are listed.")
+    ] = None,
+    format_: Format = Listing.table,
+) -> None:
+    """List search spaces, or show the genes of one."""
+    from evo_bnas import console, readout
+    from evo_bnas.space import catalogue
+
+    found = [catalogue.load(one) for one in ([name] if name else catalogue.names())]
+    if format_ is Listing.json:
+        rows = [readout.space_row(space) for space in found]
+        console.print_json(rows[0] | {"genes": readout.gene_rows(found[0])} if name else rows)
+        return
+    readout.print_spaces(found)
+    if name:
+        readout.print_genes(found[0])
+        readout.print_next("count a network of it", f"evo-bnas cost {name} smallest")
+    else:
+        readout.print_next("see the genes of one", f"evo-bnas spaces {found[0].name}")
+
+
+@app.command()
+def cost(
+    space: Annotated[str, typer.Argument(help="Space, or YAML file.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Key of a network, smallest or largest.")],
+    profile: Annotated[str, typer.Option(help="Counting convention: default or nas-bnn.")] = "default",
+    classes: Annotated[int | None, typer.Option(min=2, help="Number of classes, if not the space's.")] = None,
+    format_: Format = Listing.table,
+) -> None:
+    """Count what a network costs, layer by layer."""
+    from evo_bnas import console, readout
+    from evo_bnas.card import cost_rows
+    from evo_bnas.cost import cost as count
+    from evo_bnas.space import catalogue
+
+    loaded = catalogue.load(space)
+    fitted = loaded.fit(loaded.image, classes) if classes else loaded
+    architecture = _architecture(fitted, key)
+    try:
+        counted = count(fitted.draw(architecture), profile)
+    except ValueError as failure:
+        raise UsageError(f"--profile: {failure}") from None
+    if format_ is Listing.json:
+        console.print_json({"key": architecture.key, "profile": profile, **cost_rows(counted)})
+        return
+    readout.print_cost(fitted, architecture, profile, counted)
+
+
+def main() -> None:
+    """The entry point of the `evo-bnas` command."""
+    app()
+
+
+def _begin(target: str, out: Path | None, overrides: list[str] | None) -> "Run":
+    """The run of a recipe, new or continued; or the one in a folder."""
+    from evo_bnas.run import Run
+
+    if Path(target).is_dir():
+        if out or overrides:
+            raise UsageError(f"{target} is a run already: --out and --set go with a recipe")
+        return Run.open(Path(target))
+    from evo_bnas import workflow
+
+    return workflow.start(target, out, overrides or ())
+
+
+def _open(target: str) -> "Run":
+    """The run in a folder, or that of a recipe in its usual folder."""
+    from evo_bnas.run import OUT, Run
+
+    usual = OUT / target
+    return Run.open(usual if not Path(target).exists() and usual.is_dir() else Path(target))
+
+
+def _architecture(space: "Space", key: str) -> "Architecture":
+    if key in ("smallest", "largest"):
+        return space.smallest() if key == "smallest" else space.largest()
+    try:
+        return space.parse(key)
+    except ValueError as failure:
+        raise UsageError(str(failure)) from None
+
+
+def _train(run: "Run") -> None:
+    from evo_bnas import console, workflow
+
+    known = run.supernet_file.exists()
+    with console.progress() as report:
+        workflow.train(run, report)
+    console.say(f"supernet {'found' if known else 'trained'}: {run.supernet_file}")
+
+
+def _search(run: "Run") -> None:
+    from evo_bnas import console, workflow
+
+    with console.progress() as report:
+        reason = workflow.search(run, report)
+    console.say(f"search ended: {reason}\n")
+
+
+def _retrain(run: "Run", keys: list[str]) -> None:
+    from evo_bnas import console, readout, workflow
+
+    cards = []
+    for key in keys:
+        with console.progress() as report:
+            cards.append(workflow.retrain(run, key, report))
+    readout.print_cards(run, cards)

@@ -1,0 +1,57 @@
+"""What a run has found, read without torch: the archive, the front, the pick, the picture."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from evo_bnas.durable import write_bytes
+from evo_bnas.errors import UsageError
+from evo_bnas.results import journal
+from evo_bnas.results.front import front, hypervolume
+from evo_bnas.results.pick import Pick, pick
+from evo_bnas.results.plot import plot_front
+from evo_bnas.run import Run
+from evo_bnas.search.problem import Problem
+
+
+def archive(run: Run) -> pd.DataFrame:
+    """Everything that was scored, one row an architecture in order of proposal.
+
+    Raises UsageError where the run has not searched yet.
+    """
+    if not run.journal_file.exists():
+        raise UsageError(f"{run.folder}: has not searched yet; run `evo-bnas search {run.folder}`")
+    return journal.read(run.journal_file).frame()
+
+
+def best(run: Run) -> pd.DataFrame:
+    """The front over the recipe's objectives, cheapest first."""
+    return front(archive(run), run.recipe.search.objectives)
+
+
+def covered(run: Run) -> float:
+    """Normalised hypervolume of what was found, in [0, 1]."""
+    asked = run.recipe.search
+    problem = Problem(run.space, asked.objectives, asked.limits)
+    return hypervolume(archive(run), asked.objectives, problem.bounds())
+
+
+def choose(
+    run: Run, limits: Mapping[str, float] | None = None, within: float | None = None, knee: bool = False
+) -> Pick:
+    """Pick a network; without limits or a way to pick, as the recipe says."""
+    asked = run.recipe.pick
+    if limits is None and within is None and not knee:
+        limits, within, knee = asked.limits, asked.within, asked.knee
+    objectives = run.recipe.search.objectives
+    return pick(archive(run), limits or {}, within=within, knee=knee, objectives=objectives)
+
+
+def draw(run: Run) -> None:
+    """Write the front as a table and as a picture, with the recipe's pick marked."""
+    write_bytes(run.front_csv, best(run).drop(columns="correct").to_csv(index=False).encode())
+    try:
+        chosen = choose(run)
+    except UsageError:
+        chosen = None  # nothing found keeps to the recipe's limits; the picture is drawn all the same
+    plot_front(archive(run), run.front_png, pick=chosen)

@@ -1,0 +1,262 @@
+"""What a run is: a frozen, validated recipe, read from YAML."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from evo_bnas.errors import UsageError, suggestion
+from evo_bnas.quantity import Real, Whole, parse, show
+from evo_bnas.score import EXACT, OBJECTIVES
+from evo_bnas.shipped import shipped
+from evo_bnas.sources import SOURCES, describe
+from evo_bnas.yaml_file import Settings, flatten, read, validate
+
+if TYPE_CHECKING:
+    from evo_bnas.space.genes import Space
+
+EXPLORERS = ("nsga2", "random")
+
+_COMMAND_LINE = "--set"
+
+# A run may go on with a recipe that asks for more of these; picking is done anew each time.
+_MAY_GROW = ("search.evaluations", "search.seconds", "retrain.top")
+_MAY_CHANGE = "pick."
+
+
+def _one_of(kind: str, known: Sequence[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"unknown {kind} {name!r}; {suggestion(name, known)}")
+        return name
+
+    return check
+
+
+def _distinct(objectives: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(objectives)) < len(objectives):
+        raise ValueError(f"{list(objectives)} names an objective twice")
+    return objectives
+
+
+def _limits(known: Sequence[str]) -> Callable[[object], object]:
+    """Read the greatest allowed value of each objective, in the unit of that objective."""
+
+    def read_limits(limits: object) -> object:
+        if not isinstance(limits, dict):
+            return limits  # pydantic says what is wrong with it
+        values = {}
+        for name, value in limits.items():
+            if name in OBJECTIVES and name not in known:
+                raise ValueError(f"{name} is measured, not counted; choose from {', '.join(known)}")
+            if name not in OBJECTIVES:
+                raise ValueError(f"unknown objective {name!r}; {suggestion(str(name), known)}")
+            try:
+                values[name] = parse(value, OBJECTIVES[name].unit)
+            except ValueError as failure:
+                raise ValueError(f"{name}: {failure}") from None
+        return values
+
+    return read_limits
+
+
+_Count = Annotated[Whole, Field(ge=1)]
+_Amount = Annotated[Whole, Field(ge=0)]
+_Rate = Annotated[Real, Field(gt=0)]
+_Decay = Annotated[Real, Field(ge=0)]
+_Seconds = Annotated[Real, Field(gt=0)]
+_Objective = Annotated[str, AfterValidator(_one_of("objective", tuple(OBJECTIVES)))]
+
+
+class Data(Settings):
+    """The images."""
+
+    name: Annotated[str, AfterValidator(_one_of("data set", tuple(SOURCES)))]
+
+
+class Augment(Settings):
+    """How training images are varied."""
+
+    crop: _Amount = 0  # pixels of padding before a random crop of the old size
+    flip: bool = False  # left to right
+    cutout: _Amount = 0  # side of an erased square in pixels
+
+
+class Supernet(Settings):
+    """How the shared weights are trained."""
+
+    epochs: _Count = 60
+    batch: _Count = 128
+    lr: _Rate = 2.5e-3  # at the start; falls as a cosine
+    decay: _Decay = 5e-6  # on latent binary weights only
+    sampler: Literal["uniform", "sandwich"] = "uniform"
+    sign_gradient: Literal["ste", "approx"] = "approx"  # of the sign of the activations
+    augment: Augment = Augment()
+
+
+class Search(Settings):
+    """Which networks are scored, and how many."""
+
+    explorer: Annotated[str, AfterValidator(_one_of("explorer", EXPLORERS))] = "nsga2"
+    evaluations: _Count = 200
+    seconds: _Seconds | None = None
+    objectives: Annotated[tuple[_Objective, ...], Field(min_length=1), AfterValidator(_distinct)] = (
+        "error",
+        "ops",
+        "params",
+    )
+    limits: Annotated[dict[str, float], BeforeValidator(_limits(EXACT))] = Field(default_factory=dict)
+    batch: _Count = 16  # proposals at once; 1 is steady state
+    population: Annotated[Whole, Field(ge=2)] = 20
+    stall: _Count | None = None  # stop after so many evaluations without more hypervolume
+
+
+class Pick(Settings):
+    """Which network of the front is taken."""
+
+    limits: Annotated[dict[str, float], BeforeValidator(_limits(tuple(OBJECTIVES)))] = Field(
+        default_factory=dict
+    )
+    within: Annotated[Real, Field(ge=0, lt=1)] | None = None  # of the best accuracy: the cheapest such
+    knee: bool = False
+
+
+class Retrain(Settings):
+    """How the picked networks are trained to the end."""
+
+    source: Literal["supernet", "scratch"] = Field(default="supernet", alias="from")
+    epochs: _Count = 20
+    real_epochs: _Amount = 0  # a first stage with real weights
+    top: _Count = 1  # so many of the best
+    batch: _Count = 128
+    lr: _Rate = 1e-3
+    decay: _Decay = 5e-6
+
+
+def _one_worker(workers: int) -> int:
+    if workers != 1:
+        raise ValueError(f"{workers} workers are not supported yet: scores are computed in one process")
+    return workers
+
+
+class Engine(Settings):
+    """Where the work is done."""
+
+    workers: Annotated[_Count, AfterValidator(_one_worker)] = 1
+    threads: _Count | None = None  # all cores
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Recipe(Settings):
+    """A whole run."""
+
+    data: Data
+    space: str  # name, or path of a YAML file as the shell sees it
+    supernet: Supernet = Supernet()
+    search: Search = Search()
+    pick: Pick = Pick()
+    retrain: Retrain = Retrain()
+    engine: Engine = Engine()
+    seed: _Amount = 0
+
+    @property
+    def hash(self) -> str:
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:16]
+
+
+def names() -> list[str]:
+    """The shipped recipes."""
+    return sorted(path.stem for path in shipped("runs").glob("*.yaml"))
+
+
+def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe with this name or in this file, changed by overrides such as `search.evaluations=50`.
+
+    Raises UsageError where there is none, or where the file or an override is wrong.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = shipped("runs") / f"{name}.yaml"
+        if not path.is_file():
+            raise UsageError(f"unknown recipe {str(name)!r}; {suggestion(str(name), names())}")
+    content = read(path)
+    recipe = validate(Recipe, content, str(path))
+    for override in overrides:
+        content = _overridden(content, override)
+        recipe = validate(Recipe, content, _COMMAND_LINE)
+    return recipe
+
+
+def fitted_space(recipe: Recipe) -> "Space":
+    """The space of a recipe for the images of its data set.
+
+    Raises UsageError where there is no such space, where it is made for images of another size, and where
+    a limit on an exact cost leaves no network.
+    """
+    from evo_bnas.space import catalogue  # numpy
+
+    try:
+        space = catalogue.load(recipe.space).fit(*describe(recipe.data.name))
+    except ValueError as failure:
+        raise UsageError(f"data {recipe.data.name}: {failure}") from None
+    check_limits(space, recipe.search.limits)
+    check_limits(space, recipe.pick.limits)
+    return space
+
+
+def check_limits(space: "Space", limits: Mapping[str, float]) -> None:
+    """Raise UsageError where no network of the space meets a limit on an exact cost."""
+    for name, limit in limits.items():
+        if name not in EXACT:
+            continue
+        least, _ = space.bounds(name)
+        if least > limit:
+            unit = OBJECTIVES[name].unit
+            raise UsageError(
+                f"no network of {space.name} has {name} ≤ {show(limit, unit)}; "
+                f"the smallest has {show(least, unit)}"
+            )
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """What forbids to continue a run of the old recipe with the new one, one line each."""
+    before, after = (flatten(recipe.model_dump(mode="json", by_alias=True)) for recipe in (old, new))
+    lines = []
+    for key in before | after:
+        was, now = before.get(key), after.get(key)
+        if was == now or key.startswith(_MAY_CHANGE):
+            continue
+        if key in _MAY_GROW and (now is None or (was is not None and now > was)):
+            continue
+        only = "; it may only grow" if key in _MAY_GROW else ""
+        lines.append(f"{key}: {_shown(was)} in the run, {_shown(now)} in the recipe{only}")
+    return lines
+
+
+def _overridden(content: Mapping[str, Any], override: str) -> dict[str, Any]:
+    """A copy of a file's content with one key changed; raises UsageError where it is no `key=value`."""
+    key, equals, text = override.partition("=")
+    if not (key.strip() and equals):
+        raise UsageError(f"{_COMMAND_LINE} {override}: write it like search.evaluations=50")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise UsageError(f"{_COMMAND_LINE} {override}: {text!r} is no YAML value") from None
+    changed = dict(content)
+    part = changed
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        inner = part.get(parent)
+        part[parent] = dict(inner) if isinstance(inner, dict) else {}
+        part = part[parent]
+    part[last] = value
+    return changed
+
+
+def _shown(value: object) -> str:
+    return "unset" if value is None else json.dumps(value)

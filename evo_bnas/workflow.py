@@ -1,0 +1,267 @@
+"""The stories of a run, each readable top to bottom: train, search, pick, retrain, all of them."""
+
+from collections.abc import Sequence
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evo_bnas import card, data, findings, recipe
+from evo_bnas.binary import weights_file
+from evo_bnas.binary.execute import Mode
+from evo_bnas.binary.network import Network, save_network
+from evo_bnas.binary.weights import Weights
+from evo_bnas.card import Card
+from evo_bnas.data import Dataset, Images
+from evo_bnas.errors import UsageError
+from evo_bnas.evaluate.engine import Evaluator, InProcess
+from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator, classified, error_of
+from evo_bnas.progress import Report, silent
+from evo_bnas.results.archive import Archive
+from evo_bnas.results.journal import Journal
+from evo_bnas.run import OUT, Run
+from evo_bnas.search import EXPLORERS
+from evo_bnas.search.loop import search as search_loop
+from evo_bnas.search.problem import Problem
+from evo_bnas.space.genes import Architecture, Space
+from evo_bnas.supernet.calibration import calibrate
+from evo_bnas.supernet.samplers import SAMPLERS
+from evo_bnas.supernet.supernet import Supernet, load_supernet, save_supernet
+from evo_bnas.train import retrain as retraining
+from evo_bnas.train.augment import Augmentation
+from evo_bnas.train.checkpoint import Checkpoint
+from evo_bnas.train.loop import Schedule
+from evo_bnas.train.randomness import Stream, generator, torch_seed
+from evo_bnas.train.supernet import train_supernet
+
+# Images of one forward pass when accuracy is measured; part of the protocol, since sums round by it.
+_BATCH = 128
+_CALIBRATION_IMAGES = 512
+
+
+def start(name: str | Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Run:
+    """Begin the run of a recipe, or take up the one that is in its folder.
+
+    The folder is `runs/out/<recipe>` unless `out` says otherwise. Raises UsageError, with nothing
+    written, where the recipe, its space or its limits are wrong.
+    """
+    wanted = recipe.load(name, overrides)
+    space = recipe.fitted_space(wanted)
+    Problem(space, wanted.search.objectives, wanted.search.limits)
+    return Run.start(wanted, space, out or OUT / Path(name).stem)
+
+
+def run(
+    name: str | Path, out: Path | None = None, overrides: Sequence[str] = (), report: Report = silent
+) -> Run:
+    """The whole job: train, search, pick, retrain; called again it goes on where it was."""
+    begun = start(name, out, overrides)
+    train(begun, report)
+    search(begun, report)
+    for key in findings.choose(begun).order[: begun.recipe.retrain.top]:
+        retrain(begun, key, report)
+    return begun
+
+
+def train(run: Run, report: Report = silent) -> None:
+    """Train the supernet of a run, unless it is trained."""
+    if run.supernet_file.exists():
+        return
+    with run.lock():
+        asked = run.recipe.supernet
+        supernet = Supernet(run.space, seed=torch_seed(run.recipe.seed, Stream.WEIGHTS))
+        checkpoint = Checkpoint(run.checkpoint / "supernet.safetensors")
+        train_supernet(
+            supernet.to(_device(run)),
+            _images(run).train,
+            Schedule(asked.epochs, asked.batch, asked.lr, asked.decay, run.recipe.seed, _augmentation(run)),
+            SAMPLERS[asked.sampler],
+            mode=Mode(sign_gradient=asked.sign_gradient),
+            precision=run.compute.precision,
+            checkpoint=checkpoint,
+            report=report,
+        )
+        save_supernet(supernet, run.supernet_file)
+        checkpoint.remove()
+
+
+def search(run: Run, report: Report = silent) -> str:
+    """Search with the trained supernet until the budget is spent; why it ended, as a sentence."""
+    asked = run.recipe.search
+    problem = Problem(run.space, asked.objectives, asked.limits)
+    with run.lock(), Journal(run.journal_file) as book:
+        scorer = evaluator(run)
+        _check_same_scores(run, book.archive, scorer)
+        reason = search_loop(
+            problem,
+            EXPLORERS[asked.explorer](problem, asked.population),
+            InProcess(scorer),
+            book,
+            evaluations=asked.evaluations,
+            batch=asked.batch,
+            seed=run.recipe.seed,
+            seconds=asked.seconds,
+            stall=asked.stall,
+            report=report,
+        )
+        findings.draw(run)
+    return reason
+
+
+def retrain(run: Run, key: str, report: Report = silent) -> Card:
+    """Train a network of the run's space to the end, unless that is done; its card.
+
+    It learns from the train and the search split together, since the search is over, and meets the test
+    split once, at the end. Raises UsageError where the key is not of the space.
+    """
+    try:
+        architecture = run.space.parse(key)
+    except ValueError as failure:
+        raise UsageError(str(failure)) from None
+    folder = run.pick_folder(key)
+    folder.mkdir(parents=True, exist_ok=True)
+    with run.lock(folder):
+        if (folder / card.FILE).exists():
+            return card.read(folder / card.FILE)
+        images = _images(run)
+        network = _untrained(run, architecture, images)
+        inherited = _test(network, images.test) if network.calibrated else None
+        checkpoints = _train_in_stages(run, network, key, _join(images.train, images.search), report)
+        save_network(network, folder / card.WEIGHTS, {"key": key, "space": run.space.name})
+        blueprint = run.space.draw(architecture)
+        done: Card = {
+            "key": key,
+            "space": run.space.name,
+            "test_error": _test(network, images.test),
+            "inherited_test_error": inherited,
+            "supernet_search_error": _error_found(run, key),
+            "weights": weights_file.fingerprint(folder / card.WEIGHTS),
+            "recipe": run.recipe.hash,
+            "retrain": run.recipe.retrain.model_dump(by_alias=True),
+            "seed": run.recipe.seed,
+            "data": images.about(),
+            "cost": card.cost_rows(run.space.cost(architecture)),
+            "blueprint": blueprint.to_rows(),
+        }
+        card.write(folder / card.FILE, done)
+        for checkpoint in checkpoints:
+            checkpoint.remove()
+    return done
+
+
+def evaluator(run: Run) -> SupernetEvaluator:
+    """What scores architectures of a run with its trained supernet."""
+    images = _images(run)
+    supernet = load_supernet(run.space, run.supernet_file).to(_device(run))
+    order = generator(run.recipe.seed, Stream.CALIBRATION).permutation(len(images.train))
+    calibration = images.train.x[torch.from_numpy(order[:_CALIBRATION_IMAGES]).to(_device(run))]
+    return SupernetEvaluator(
+        supernet,
+        calibration=calibration,
+        search=images.search,
+        weights=weights_file.fingerprint(run.supernet_file),
+        conditions=Conditions(
+            data=images.fingerprint,
+            images=len(images.search),
+            calibration=_hash(calibration),
+            batch=_BATCH,
+            threads=run.compute.threads,
+            device=run.compute.device,
+        ),
+    )
+
+
+def open_evaluator(folder: Path) -> tuple[Space, Evaluator]:
+    """Space and evaluator of a finished run, for studies; raises UsageError where it has no supernet."""
+    opened = Run.open(folder)
+    if not opened.supernet_file.exists():
+        raise UsageError(f"{folder}: has no trained supernet yet; run `evo-bnas train` first")
+    return opened.space, evaluator(opened)
+
+
+def _untrained(run: Run, architecture: Architecture, images: Dataset) -> Network:
+    """The network as its training finds it: with weights of the supernet, or with fresh ones."""
+    if run.recipe.retrain.source == "scratch":
+        fresh = Network(run.space.draw(architecture), seed=torch_seed(run.recipe.seed, Stream.WEIGHTS))
+        return fresh.to(_device(run))
+    supernet = load_supernet(run.space, run.supernet_file).to(_device(run))
+    statistics = calibrate(partial(supernet, architecture=architecture), images.train.x, _BATCH)
+    return supernet.extract(architecture, statistics)
+
+
+def _train_in_stages(
+    run: Run, network: Network, key: str, images: Images, report: Report
+) -> list[Checkpoint]:
+    """Real weights first where the recipe says so, then binary; the checkpoints that may now go."""
+    asked = run.recipe.retrain
+    stages: list[tuple[Weights, int]] = [("real", asked.real_epochs), ("binary", asked.epochs)]
+    checkpoints = []
+    for weights, epochs in stages:
+        if epochs == 0:
+            continue
+        checkpoint = Checkpoint(run.checkpoint / f"{key}-{weights}.safetensors")
+        retraining.retrain(
+            network,
+            images,
+            Schedule(epochs, asked.batch, asked.lr, asked.decay, run.recipe.seed, _augmentation(run)),
+            stage=f"retrain, {weights} weights",
+            mode=Mode(weights, run.recipe.supernet.sign_gradient),
+            precision=run.compute.precision,
+            checkpoint=checkpoint,
+            report=report,
+        )
+        checkpoints.append(checkpoint)
+    network.set_statistics(calibrate(network.run, images.x, _BATCH))
+    network.eval()
+    return checkpoints
+
+
+def _test(network: Network, images: Images) -> float:
+    return error_of(classified(network.eval(), images, _BATCH))
+
+
+def _error_found(run: Run, key: str) -> float | None:
+    """The search error that the supernet gave this network, if the search met it."""
+    if not run.journal_file.exists():
+        return None
+    found = findings.archive(run)
+    rows = found[(found["key"] == key) & (found["status"] == "ok")]
+    return float(rows["error"].iloc[0]) if len(rows) else None
+
+
+def _check_same_scores(run: Run, known: Archive, scorer: SupernetEvaluator) -> None:
+    for _, score in known.scored:
+        for what, found, now in (
+            ("weights", score.weights, scorer.weights),
+            ("protocol", score.protocol, scorer.conditions.hash),
+        ):
+            if found != now:
+                raise UsageError(
+                    f"{run.journal_file}: holds scores of {what} {found}, but the run now has {now}; "
+                    "restore the old file, or search in another folder with --out"
+                )
+
+
+def _images(run: Run) -> Dataset:
+    """The data set on the run's device, with the threads that the run was begun with."""
+    torch.set_num_threads(run.compute.threads)
+    return data.load(run.recipe.data.name, run.recipe.seed).to(_device(run))
+
+
+def _device(run: Run) -> torch.device:
+    return torch.device(run.compute.device)
+
+
+def _augmentation(run: Run) -> Augmentation:
+    asked = run.recipe.supernet.augment
+    return Augmentation(asked.crop, asked.flip, asked.cutout)
+
+
+def _join(one: Images, other: Images) -> Images:
+    return Images(torch.cat([one.x, other.x]), torch.cat([one.y, other.y]))
+
+
+def _hash(values: Tensor) -> str:
+    return sha256(values.cpu().numpy().tobytes()).hexdigest()[:16]

@@ -1,0 +1,267 @@
+"""Recipes: what is read, what is refused and how that is said, and what a resumed run may change."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+
+from evo_bnas import search
+from evo_bnas.binary.sign import SignGradient
+from evo_bnas.errors import UsageError
+from evo_bnas.recipe import (
+    EXPLORERS,
+    Recipe,
+    Retrain,
+    Supernet,
+    check_limits,
+    differences,
+    fitted_space,
+    load,
+    names,
+)
+from evo_bnas.space.catalogue import names as space_names
+from evo_bnas.supernet.samplers import SAMPLERS
+from evo_bnas.yaml_file import dump, validate
+from tests.strategies import SPACES
+
+DIGITS = load("digits")
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_demo() -> None:
+    assert "digits" in names()
+    assert DIGITS.space in space_names()
+    assert DIGITS.supernet.epochs == 60
+    assert DIGITS.search.evaluations == 200
+    assert DIGITS.pick.limits == {"ops": 20_000}
+    assert DIGITS.retrain.source == "supernet"
+
+
+def test_what_a_short_recipe_leaves_out_has_a_default(tmp_path: Path) -> None:
+    recipe = load(written(tmp_path, "data: {name: digits}\nspace: elastic-8\n"))
+    assert recipe.search.objectives == ("error", "ops", "params")
+    assert recipe.retrain == Retrain()
+    assert recipe.engine.threads is None
+    assert not recipe.search.limits
+
+
+def test_quantities(tmp_path: Path) -> None:
+    text = """
+    data: {name: digits}
+    space: elastic-8
+    supernet: {lr: 1/400, decay: 5e-6}
+    search: {evaluations: 1k, seconds: 1e3, limits: {size_bits: 10kB, peak_activation_bytes: 8kB}}
+    pick: {limits: {error: 5%, ops: 0.02M}, within: 1%}
+    """
+    recipe = load(written(tmp_path, text))
+    assert recipe.supernet.lr == 2.5e-3
+    assert recipe.supernet.decay == 5e-6
+    assert recipe.search.evaluations == 1000
+    assert recipe.search.limits == {"size_bits": 80_000, "peak_activation_bytes": 8000}
+    assert recipe.pick.limits == {"error": 0.05, "ops": 20_000}
+    assert recipe.pick.within == 0.01
+
+
+def test_a_recipe_survives_its_file() -> None:
+    recipe = load("digits", ["retrain.from=scratch", "search.limits.size_bits=10kB", "pick.within=1%"])
+    again = validate(Recipe, yaml.safe_load(dump(recipe)), "test")
+    assert again == recipe
+    assert again.hash == recipe.hash
+
+
+def test_the_hash_follows_every_value() -> None:
+    assert len(DIGITS.hash) == 16
+    assert load("digits").hash == DIGITS.hash
+    assert load("digits", ["seed=1"]).hash != DIGITS.hash
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("search.evaluatons=3", '--set: search.evaluatons: unknown key; did you mean "evaluations"?'),
+        ("serch.evaluations=3", '--set: serch: unknown key; did you mean "search"?'),
+        ("supernet.augment.crp=2", '--set: supernet.augment.crp: unknown key; did you mean "crop"?'),
+        ("retrain.form=scratch", '--set: retrain.form: unknown key; did you mean "from"?'),
+        ("search=3", "--set: search: must hold `key: value` pairs (got 3)"),
+        ("search.evaluations=many", "--set: search.evaluations: 'many' is no quantity; write it like"),
+        ("search.evaluations=2.5", "--set: search.evaluations: 2.5 is not a whole number"),
+        ("search.evaluations=0", "--set: search.evaluations: input should be greater than or equal to 1"),
+        ("search.evaluations=.inf", "--set: search.evaluations: inf is no finite number"),
+        ("search.evaluations=true", "--set: search.evaluations: true is no quantity"),
+        ("search.seconds=0", "--set: search.seconds: input should be greater than 0"),
+        ("search.explorer=nsga", "--set: search.explorer: unknown explorer 'nsga'; did you mean \"nsga2\"?"),
+        (
+            "search.objectives=[ops, eror]",
+            "--set: search.objectives.2: unknown objective 'eror'; did you mean",
+        ),
+        ("search.objectives=[ops, ops]", "--set: search.objectives: ['ops', 'ops'] names an objective twice"),
+        ("search.objectives=[]", "--set: search.objectives: must not be empty"),
+        ("search.objectives=ops", "--set: search.objectives: must be a list (got 'ops')"),
+        ("search.limits.opps=1k", "--set: search.limits: unknown objective 'opps'; did you mean \"ops\"?"),
+        ("search.limits.ops=20q", "--set: search.limits: ops: '20q' is no quantity; write it like 20000"),
+        ("search.limits.ops=20kB", "--set: search.limits: ops: '20kB' has the unit B"),
+        ("search.limits.error=5%", "--set: search.limits: error is measured, not counted; choose from ops"),
+        ("search.limits=[1]", "--set: search.limits: must hold `key: value` pairs"),
+        ("supernet.sampler=unifrm", "--set: supernet.sampler: input should be 'uniform' or 'sandwich'"),
+        ("data.name=digit", "--set: data.name: unknown data set 'digit'; did you mean \"digits\"?"),
+        ("space=3", "--set: space: input should be a valid string (got 3)"),
+        ("engine.workers=2", "--set: engine.workers: 2 workers are not supported yet"),
+        ("engine.device=gpu", "--set: engine.device: input should be 'auto', 'cpu' or 'cuda' (got 'gpu')"),
+        ("pick.within=2", "--set: pick.within: input should be less than 1 (got 2)"),
+        ("pick.knee=maybe", "--set: pick.knee: input should be a valid boolean"),
+        ("seed=-1", "--set: seed: input should be greater than or equal to 0 (got -1)"),
+        ("evaluations", "--set evaluations: write it like search.evaluations=50"),
+        ("=3", "--set =3: write it like search.evaluations=50"),
+        ("seed=2026-13-01", "--set seed=2026-13-01: '2026-13-01' is no YAML value"),
+        ("seed=[", "--set seed=[: '[' is no YAML value"),
+        ("space=!!python/object/apply:os.system [ls]", "is no YAML value"),
+    ],
+)
+def test_a_wrong_override_is_explained(override: str, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        load("digits", [override])
+    assert message in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "data: {name: digits}\nspace: elastic-8\nsearch: {evaluatons: 3}\n")
+    with pytest.raises(UsageError) as raised:
+        load(path)
+    assert str(raised.value) == f'{path}: search.evaluatons: unknown key; did you mean "evaluations"?'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("space: elastic-8", "data: is missing"),
+        ("data: {name: digits}", "space: is missing"),
+        ("data: digits\nspace: elastic-8", "data: must hold `key: value` pairs (got 'digits')"),
+        ("data: {name: digits", "is no YAML: line 1"),
+        ("data: {name: digits}\n\tspace: x", "is no YAML: line 2"),
+        ("data: !!python/object/apply:os.system ['echo hello']", "use plain values"),
+        ("data: !recipe {}", "could not determine a constructor for the tag '!recipe'; use plain values"),
+        ("data: 2026-13-01", "is no YAML: month must be in 1..12"),
+        ("- digits", "must hold `key: value` lines, not list"),
+        ("digits", "must hold `key: value` lines, not str"),
+    ],
+)
+def test_a_file_that_is_no_recipe(text: str, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(UsageError) as raised:
+        load(path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert message in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown recipe 'digit'; did you mean .digits.\?"):
+        load("digit")
+    with pytest.raises(UsageError, match=r"none\.yaml: cannot be read: No such file"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        load(tmp_path / "folder.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path / "bytes.yaml")
+
+
+def test_later_overrides_win_and_none_touches_another_key() -> None:
+    recipe = load("digits", ["search.evaluations=50", "search.evaluations=60", "pick.limits.size_bits=5kB"])
+    assert recipe.search.evaluations == 60
+    assert recipe.search.objectives == DIGITS.search.objectives
+    assert recipe.pick.limits == {"ops": 20_000, "size_bits": 40_000}
+    assert recipe.supernet == DIGITS.supernet
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "search.evaluations=300",
+        "retrain.top=3",
+        "pick.limits.ops=10k",
+        "pick.knee=true",
+        "pick.within=1%",
+        "search.seconds=null",
+    ],
+)
+def test_what_a_run_may_go_on_with(override: str) -> None:
+    assert differences(DIGITS, load("digits", [override])) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("supernet.epochs=40", "supernet.epochs: 60 in the run, 40 in the recipe"),
+        ("search.evaluations=50", "search.evaluations: 200 in the run, 50 in the recipe; it may only grow"),
+        ("search.seconds=9", "search.seconds: unset in the run, 9.0 in the recipe; it may only grow"),
+        ("search.limits.ops=9k", "search.limits.ops: unset in the run, 9000.0 in the recipe"),
+        (
+            "search.objectives=[error]",
+            'search.objectives: ["error", "ops", "params"] in the run, ["error"] in',
+        ),
+        ("retrain.from=scratch", 'retrain.from: "supernet" in the run, "scratch" in the recipe'),
+        ("engine.threads=1", "engine.threads: 2 in the run, 1 in the recipe"),
+        ("seed=1", "seed: 0 in the run, 1 in the recipe"),
+    ],
+)
+def test_what_makes_another_run(override: str, line: str) -> None:
+    (found,) = differences(DIGITS, load("digits", [override]))
+    assert found.startswith(line)
+
+
+def test_a_time_budget_may_grow() -> None:
+    short, long = (load("digits", [f"search.seconds={s}"]) for s in (60, 120))
+    assert differences(short, long) == []
+    assert differences(short, DIGITS) == []
+    assert len(differences(long, short)) == 1
+
+
+def test_the_space_of_a_recipe() -> None:
+    space = fitted_space(DIGITS)
+    assert (space.image, space.classes) == ((1, 8, 8), 10)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("space=elastic-9", "unknown space 'elastic-9'; did you mean \"elastic-8\"?"),
+        ("space=group-mobile-32", "data digits: space group-mobile-32 is made for images of 32x32, not 8x8"),
+        ("search.limits.ops=1", "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
+        ("pick.limits.ops=1", "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
+        ("pick.limits.size_bits=1B", "no network of elastic-8 has size_bits ≤ 1 B; the smallest has "),
+    ],
+)
+def test_a_space_that_does_not_serve(override: str, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        fitted_space(load("digits", [override]))
+    assert message in str(raised.value)
+
+
+def test_limits_at_the_smallest_network_leave_it() -> None:
+    space = SPACES["elastic-8"]
+    check_limits(space, {"ops": space.bounds("ops")[0], "error": 0.0})
+
+
+def test_the_names_are_those_of_what_exists() -> None:
+    assert set(EXPLORERS) == set(search.EXPLORERS)
+    assert set(get_args(Supernet.model_fields["sampler"].annotation)) == set(SAMPLERS)
+    assert Supernet.model_fields["sign_gradient"].annotation == SignGradient
+
+
+def test_recipes_are_read_without_torch_and_numpy() -> None:
+    program = (
+        "import sys, evo_bnas.recipe as r; r.load('digits'); print({'torch', 'numpy'} & set(sys.modules))"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
