@@ -149,7 +149,6 @@ def pick(
     """Pick a network under a budget; without options, as the recipe says."""
     from evo_bnas import console, findings, readout
     from evo_bnas.quantity import parse
-    from evo_bnas.recipe import check_limits
     from evo_bnas.score import OBJECTIVES
 
     asked = {
@@ -167,7 +166,7 @@ def pick(
     except ValueError as failure:
         raise UsageError(str(failure)) from None
     opened = _open(run)
-    check_limits(opened.space, limits)
+    opened.space.check_limits(limits)
     chosen = findings.choose(opened, limits or None, share, knee)
     if format_ is Listing.json:
         console.print_json(

@@ -10,16 +10,15 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.quantity import Real, Whole, parse, show
+from evo_bnas.quantity import Real, Whole, parse
 from evo_bnas.score import EXACT, OBJECTIVES
+from evo_bnas.search import EXPLORERS
 from evo_bnas.shipped import shipped
 from evo_bnas.sources import SOURCES, describe
 from evo_bnas.yaml_file import Settings, flatten, read, validate
 
 if TYPE_CHECKING:
     from evo_bnas.space.genes import Space
-
-EXPLORERS = ("nsga2", "random")
 
 _COMMAND_LINE = "--set"
 
@@ -101,7 +100,7 @@ class Supernet(Settings):
 class Search(Settings):
     """Which networks are scored, and how many."""
 
-    explorer: Annotated[str, AfterValidator(_one_of("explorer", EXPLORERS))] = "nsga2"
+    explorer: Annotated[str, AfterValidator(_one_of("explorer", tuple(EXPLORERS)))] = "nsga2"
     evaluations: _Count = 200
     seconds: _Seconds | None = None
     objectives: Annotated[tuple[_Objective, ...], Field(min_length=1), AfterValidator(_distinct)] = (
@@ -133,7 +132,7 @@ class Retrain(Settings):
     real_epochs: _Amount = 0  # a first stage with real weights
     top: _Count = 1  # so many of the best
     batch: _Count = 128
-    lr: _Rate = 1e-3
+    lr: _Rate = 2.5e-3
     decay: _Decay = 5e-6
 
 
@@ -204,23 +203,9 @@ def fitted_space(recipe: Recipe) -> "Space":
         space = catalogue.load(recipe.space).fit(*describe(recipe.data.name))
     except ValueError as failure:
         raise UsageError(f"data {recipe.data.name}: {failure}") from None
-    check_limits(space, recipe.search.limits)
-    check_limits(space, recipe.pick.limits)
+    for limits in (recipe.search.limits, recipe.pick.limits):
+        space.check_limits(limits)
     return space
-
-
-def check_limits(space: "Space", limits: Mapping[str, float]) -> None:
-    """Raise UsageError where no network of the space meets a limit on an exact cost."""
-    for name, limit in limits.items():
-        if name not in EXACT:
-            continue
-        least, _ = space.bounds(name)
-        if least > limit:
-            unit = OBJECTIVES[name].unit
-            raise UsageError(
-                f"no network of {space.name} has {name} ≤ {show(limit, unit)}; "
-                f"the smallest has {show(least, unit)}"
-            )
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:

@@ -44,7 +44,7 @@ def test_without_bits_the_lowest_error_within_the_limits_is_picked() -> None:
     chosen = pick(found(*THREE), {"ops": 20_000})
     assert (chosen.key, chosen.runner_up, chosen.equals) == ("middle", "small", 1)
     assert chosen.objectives["ops"] == 20_000
-    assert "2 networks with ops <= 20,000" in chosen.reason
+    assert "2 networks with ops ≤ 20,000" in chosen.reason
 
 
 def test_of_networks_that_a_test_cannot_tell_apart_the_cheapest_is_picked() -> None:
@@ -83,12 +83,12 @@ def test_any_objective_can_be_limited() -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"ops": 1}, "no network found has ops <= 1; the smallest has 6,208"),
-        ({"error": 0.01}, "no network found has error <= 0.01; the smallest has 0.0475"),
-        ({"size_bits": 8}, "no network found has size_bits <= 1 B; the smallest has 6.21 kB"),
+        ({"ops": 1}, "no network found has ops ≤ 1; the smallest has 6,208"),
+        ({"error": 0.01}, "no network found has error ≤ 0.01; the smallest has 0.0475"),
+        ({"size_bits": 8}, "no network found has size_bits ≤ 1 B; the smallest has 6.21 kB"),
         (
             {"ops": 20_000, "error": 0.048},
-            "no network found keeps to all limits with ops <= 20,000 and error",
+            "no network found keeps to all limits with ops ≤ 20,000 and error",
         ),
         ({"opps": 1}, 'did you mean "ops"'),
     ],

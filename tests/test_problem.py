@@ -21,8 +21,8 @@ TIGHT = Problem(ELASTIC, OBJECTIVES, {"ops": 20_000, "params": 40_000})
         ((), {}, "needs an objective"),
         (("error",), {"error": 0.1}, "known after it was paid for"),
         (("error",), {"param": 1}, 'did you mean "params"?'),
-        (("error",), {"ops": 1}, "no network of elastic-8 has ops <= 1; the smallest has 6,208"),
-        (("error",), {"ops": 0}, "no network of elastic-8 has ops <= 0"),
+        (("error",), {"ops": 1}, "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
+        (("error",), {"ops": 0}, "no network of elastic-8 has ops ≤ 0"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_the_way_out(

@@ -8,15 +8,12 @@ from typing import get_args
 import pytest
 import yaml
 
-from evo_bnas import search
 from evo_bnas.binary.sign import SignGradient
 from evo_bnas.errors import UsageError
 from evo_bnas.recipe import (
-    EXPLORERS,
     Recipe,
     Retrain,
     Supernet,
-    check_limits,
     differences,
     fitted_space,
     load,
@@ -250,11 +247,10 @@ def test_a_space_that_does_not_serve(override: str, message: str) -> None:
 
 def test_limits_at_the_smallest_network_leave_it() -> None:
     space = SPACES["elastic-8"]
-    check_limits(space, {"ops": space.bounds("ops")[0], "error": 0.0})
+    space.check_limits({"ops": space.bounds("ops")[0], "error": 0.0})
 
 
 def test_the_names_are_those_of_what_exists() -> None:
-    assert set(EXPLORERS) == set(search.EXPLORERS)
     assert set(get_args(Supernet.model_fields["sampler"].annotation)) == set(SAMPLERS)
     assert Supernet.model_fields["sign_gradient"].annotation == SignGradient
 

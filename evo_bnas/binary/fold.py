@@ -28,7 +28,7 @@ class Affine:
     b: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        return x * per_channel(self.a) + per_channel(self.b)
+        return (x * per_channel(self.a)).add_(per_channel(self.b))
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,14 @@ class Threshold:
     """A sign after `before`: +1 where x >= level, or where x <= level in flipped channels."""
 
     level: Tensor  # (cin,); infinite where the norm's gain is 0 and the sign is constant
-    flip: Tensor  # (cin,) bool
+    flip: Tensor | None = None  # (cin,) bool; None: no channel is flipped
 
     def __call__(self, x: Tensor) -> Tensor:
-        level = per_channel(self.level)
-        up = torch.where(per_channel(self.flip), x <= level, x >= level)
-        return up.to(x.dtype).mul_(2).sub_(1)
+        # A difference has the sign of the comparison: in floating point it is zero only at equality.
+        above = x - per_channel(self.level)
+        if self.flip is not None:
+            above.mul_(per_channel(torch.where(self.flip, -1.0, 1.0)))
+        return above.ge_(0).mul_(2).sub_(1)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def fold(node: Node, tensors: Tensors, statistics: Statistics, weights: Weights 
                 affine1 = affine
             else:
                 affine2 = affine
-        elif add or act1 is not None:
+        elif add or act1 or affine2:
             act2 = Activation(step, part(tensors, site))
         else:
             act1 = Activation(step, part(tensors, site))
@@ -149,11 +151,5 @@ def _before(node: Node, tensors: Tensors, statistics: Statistics) -> Affine | Th
         return Threshold(torch.where(affine.a == 0, constant, level), affine.a < 0)
     if "shift" in node.before:
         shift = tensors["shift"]
-        # x + shift >= 0 and x >= -shift agree in floating point: a sum is zero only at equality.
-        if binary:
-            return Threshold(-shift, torch.zeros_like(shift, dtype=torch.bool))
-        return Affine(torch.ones_like(shift), shift)
-    if binary:
-        zero = tensors["weight"].new_zeros(node.cin)
-        return Threshold(zero, torch.zeros_like(zero, dtype=torch.bool))
-    return None
+        return Threshold(-shift) if binary else Affine(torch.ones_like(shift), shift)
+    return Threshold(tensors["weight"].new_zeros(node.cin)) if binary else None

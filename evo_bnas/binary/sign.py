@@ -13,7 +13,7 @@ class _SteSign(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x.abs() <= 1)
+        ctx.save_for_backward(x.abs().le_(1))
         return _sign(x)
 
     @staticmethod
@@ -33,7 +33,7 @@ class _ApproxSign(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         x: Tensor = ctx.saved_tensors[0]
-        return grads[0] * (2 - 2 * x.abs()).clamp_(min=0)
+        return x.abs().clamp_(max=1).mul_(-2).add_(2).mul_(grads[0])
 
 
 def sign(x: Tensor, gradient: SignGradient = "ste") -> Tensor:
@@ -46,5 +46,6 @@ def sign(x: Tensor, gradient: SignGradient = "ste") -> Tensor:
 
 
 def _sign(x: Tensor) -> Tensor:
-    # torch.sign(0) is 0, a third value that no 1-bit kernel has.
-    return (x >= 0).to(x.dtype).mul_(2).sub_(1)
+    # torch.sign(0) is 0, a third value that no 1-bit kernel has. Compared in place, 0 and 1 come in the type
+    # of x: to make them from truth values takes four times as long on a CPU.
+    return x.clone().ge_(0).mul_(2).sub_(1)

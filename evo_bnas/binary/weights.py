@@ -29,11 +29,12 @@ def effective(latent: Tensor, bits: int, weights: Weights) -> Tensor:
 def standardise(weight: Tensor) -> Tensor:
     """Zero mean and unit deviation per filter, as in IR-Net (Qin et al., 2020) and NAS-BNN.
 
-    It makes slices of a shared filter comparable, and the eps keeps a filter of one weight finite.
+    It makes slices of a shared filter comparable; the eps keeps a filter without deviation, of one weight
+    say, and its gradient finite.
     """
     dims = tuple(range(1, weight.dim()))
     variance, mean = torch.var_mean(weight, dims, correction=0, keepdim=True)
-    return (weight - mean) / (variance.sqrt() + _EPS)
+    return (weight - mean) * (variance + _EPS**2).rsqrt()
 
 
 def initial(spec: Spec, generator: torch.Generator) -> Tensor:

@@ -1,5 +1,6 @@
 """Tensors in safetensors files whose header says what they are; nothing in them is ever executed."""
 
+import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -11,24 +12,32 @@ from torch import Tensor, nn
 from evo_bnas.durable import write_bytes
 from evo_bnas.errors import UsageError
 
+_ENTRY = "evo-bnas"
+
 
 def write(path: Path, kind: str, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
-    """Write tensors and header, whole or not at all; `kind` is what `read` will ask for."""
+    """Write tensors and header, whole or not at all; `kind` is what `read` will ask for.
+
+    Equal content gives equal bytes.
+    """
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    write_bytes(path, save(plain, metadata={"format": f"evo-bnas {kind} 1", **header}))
+    # One entry, since safetensors writes the entries of its header in random order.
+    entry = json.dumps({"format": _format(kind), **header}, sort_keys=True)
+    write_bytes(path, save(plain, metadata={_ENTRY: entry}))
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and header; raises UsageError where the file is missing, damaged or of another kind."""
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            entry = (file.metadata() or {}).get(_ENTRY, "{}")
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as failure:
         raise UsageError(f"{path}: is no whole safetensors file: {_first_line(failure)}") from None
-    if header.get("format") != f"evo-bnas {kind} 1":
-        found = header.get("format", "no evo-bnas file")
-        raise UsageError(f"{path}: holds {found}, where an evo-bnas {kind} is asked for")
+    header = _header(entry)
+    if header.get("format") != _format(kind):
+        found = header.get("format", "no file of evo-bnas")
+        raise UsageError(f"{path}: holds {found}, where {_format(kind)} is asked for")
     return state, header
 
 
@@ -47,6 +56,18 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
 def fingerprint(path: Path) -> str:
     """Identity of the weights in a file: the beginning of the SHA-256 of its bytes."""
     return sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _format(kind: str) -> str:
+    return f"evo-bnas {kind} 1"
+
+
+def _header(entry: str) -> dict[str, str]:
+    try:
+        header = json.loads(entry)
+    except ValueError:
+        return {}
+    return header if isinstance(header, dict) else {}
 
 
 def _first_line(failure: Exception) -> str:

@@ -101,7 +101,7 @@ def _admitted(frame: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
         if not least <= limit:
             unit = OBJECTIVES[name].unit
             raise UsageError(
-                f"no network found has {name} <= {show(limit, unit)}; the smallest has {show(least, unit)}: "
+                f"no network found has {name} ≤ {show(limit, unit)}; the smallest has {show(least, unit)}: "
                 "raise the limit, or search on"
             )
         kept = kept[kept[name] <= limit]
@@ -117,7 +117,7 @@ def _percent(error: float) -> str:
 
 
 def _conditions(limits: Mapping[str, float]) -> str:
-    terms = [f"{name} <= {show(limit, OBJECTIVES[name].unit)}" for name, limit in limits.items()]
+    terms = [f"{name} ≤ {show(limit, OBJECTIVES[name].unit)}" for name, limit in limits.items()]
     return f" with {' and '.join(terms)}" if terms else ""
 
 

@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 
 from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.quantity import show
 from evo_bnas.score import EXACT, OBJECTIVES, exact_objectives
 from evo_bnas.space.genes import Architecture, Space
 
@@ -39,7 +38,7 @@ class Problem:
                     f"limit {name!r}: a search limits exact costs only, since a network's {name} is known "
                     "after it was paid for; limit it when you pick"
                 )
-        self.smallest()
+        self.space.check_limits(self.limits)
 
     @property
     def tilted(self) -> str:
@@ -60,17 +59,8 @@ class Problem:
         return {n: self.space.bounds(n) if n in EXACT else (0.0, chance) for n in self.objectives}
 
     def smallest(self) -> Architecture:
-        """The cheapest architecture; raises UsageError where even that one is beyond a limit."""
-        smallest = self.space.smallest()
-        costs = self.costs(smallest)
-        for name, limit in self.limits.items():
-            if not costs[name] <= limit:
-                unit = OBJECTIVES[name].unit
-                raise UsageError(
-                    f"no network of {self.space.name} has {name} <= {show(limit, unit)}; "
-                    f"the smallest has {show(costs[name], unit)}"
-                )
-        return smallest
+        """The cheapest architecture, which is within the limits, or there would be no problem."""
+        return self.space.smallest()
 
     def largest(self) -> Architecture:
         """The dearest architecture within the limits that one-gene moves, the dearest first, lead up to."""

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -14,6 +14,9 @@ import numpy as np
 
 from evo_bnas.blueprint import Blueprint, Node
 from evo_bnas.cost import Cost, cost
+from evo_bnas.errors import UsageError
+from evo_bnas.quantity import show
+from evo_bnas.score import EXACT, OBJECTIVES
 
 Genes = tuple[int, ...]
 
@@ -134,6 +137,19 @@ class Space(ABC):
         """The exact least and greatest value of an exact objective over the space."""
         low, high = self.cost(self.smallest()), self.cost(self.largest())
         return getattr(low, objective), getattr(high, objective)
+
+    def check_limits(self, limits: Mapping[str, float]) -> None:
+        """Raise UsageError where no network of the space meets a limit on an exact cost."""
+        for name, limit in limits.items():
+            if name not in EXACT:
+                continue
+            least, _ = self.bounds(name)
+            if not least <= limit:
+                unit = OBJECTIVES[name].unit
+                raise UsageError(
+                    f"no network of {self.name} has {name} ≤ {show(limit, unit)}; "
+                    f"the smallest has {show(least, unit)}"
+                )
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """An architecture whose genes are drawn uniformly and independently."""

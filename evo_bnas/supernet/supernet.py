@@ -80,6 +80,8 @@ def _cut(shared: Tensor, spec: Spec, groups: int) -> Tensor:
     It is made contiguous before any arithmetic: sums over strided memory round differently, and one
     flipped sign would make the supernet and the extracted network two networks.
     """
+    if shared.shape == spec.shape:
+        return shared
     if len(spec.shape) == 4:
         return _cut_filters(shared, spec.shape, groups).contiguous()
     return shared[tuple(slice(size) for size in spec.shape)].contiguous()

@@ -1,7 +1,7 @@
 """Where a training stands, in one file that is whole or absent."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -50,21 +50,29 @@ class Checkpoint:
             else:
                 moment, _, name = rest.partition("/")
                 moments.setdefault(name, {})[moment] = value
-        self._compare(parameters, weights)
+        self._compare(parameters, weights, moments)
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(weights[name])
         for name, values in moments.items():
             device = parameters[name].device
             optimizer.state[parameters[name]] = {m: value.to(device) for m, value in values.items()}
-        return int(header["step"])
+        return self._step(header)
 
     def remove(self) -> None:
         """Delete the file once the training's result is saved."""
         self.path.unlink(missing_ok=True)
 
-    def _compare(self, parameters: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
-        for name in parameters.keys() | weights.keys():
+    def _step(self, header: Mapping[str, str]) -> int:
+        done = header.get("step", "")
+        if not done.isdecimal():
+            raise UsageError(f"{self.path}: does not say how far its training is; delete it to train anew")
+        return int(done)
+
+    def _compare(
+        self, parameters: Mapping[str, Tensor], weights: Mapping[str, Tensor], moments: Iterable[str]
+    ) -> None:
+        for name in sorted({*parameters, *weights, *moments}):
             expected = parameters[name].shape if name in parameters else None
             if name not in weights or weights[name].shape != expected:
                 raise UsageError(

@@ -1,0 +1,5 @@
+"""`python -m evo_bnas` is the `evo-bnas` command."""
+
+from evo_bnas.cli import main
+
+main()
