@@ -75,7 +75,8 @@ class Folded:
             z = step(z) if step else z
         if self.add:
             assert shortcut is not None
-            z = z + shortcut
+            # z is new: in place costs no memory, but a gradient might need z as it was.
+            z = z + shortcut if z.requires_grad else z.add_(shortcut)
         return self.act2(z) if self.act2 else z
 
 
@@ -120,7 +121,7 @@ def activate(step: Step, x: Tensor, tensors: Tensors) -> Tensor:
     if step == "prelu":
         return F.prelu(x, tensors["slope"])
     shifted = x + per_channel(tensors["shift_in"])
-    return F.prelu(shifted, tensors["slope"]) + per_channel(tensors["shift_out"])
+    return F.prelu(shifted, tensors["slope"]).add_(per_channel(tensors["shift_out"]))
 
 
 def part(tensors: Tensors, site: str) -> Tensors:

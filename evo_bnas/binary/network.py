@@ -47,7 +47,12 @@ class Network(nn.Module):
 
     def run(self, images: Tensor, norm: Norm, mode: Mode = BINARY) -> Tensor:
         """Logits under batch statistics, collected ones or given ones."""
-        return execute(self.blueprint, images, self._tensors_of, norm, mode)
+        own = dict(self.named_parameters())  # once: to look up each by its address takes longer
+
+        def tensors_of(node: Node) -> Tensors:
+            return {spec.name: own[f"{node.name}.{spec.name}"] for spec in tensors(node)}
+
+        return execute(self.blueprint, images, tensors_of, norm, mode)
 
     @property
     def statistics(self) -> Statistics:
@@ -63,9 +68,6 @@ class Network(nn.Module):
         for name, value in statistics.items():
             own[name].copy_(value)
         self.calibrated = True
-
-    def _tensors_of(self, node: Node) -> Tensors:
-        return {spec.name: self.get_parameter(f"{node.name}.{spec.name}") for spec in tensors(node)}
 
 
 def attach(module: nn.Module, address: str, value: Tensor) -> None:

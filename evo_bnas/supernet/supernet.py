@@ -1,16 +1,17 @@
 """The supernet: every tensor of a space at its widest, and the slices that an architecture uses."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from evo_bnas.binary import weights_file
-from evo_bnas.binary.execute import BINARY, BatchStatistics, Mode, Norm, execute
+from evo_bnas.binary.execute import BINARY, BatchStatistics, Mode, Norm, TensorsOf, execute
 from evo_bnas.binary.fold import Statistics, Tensors
 from evo_bnas.binary.network import Network, attach
 from evo_bnas.binary.weights import initial
-from evo_bnas.blueprint import Node, Spec, tensors
+from evo_bnas.blueprint import Blueprint, Node, Spec, tensors
 from evo_bnas.errors import UsageError
 from evo_bnas.space.genes import Architecture, Space
 
@@ -33,15 +34,16 @@ class Supernet(nn.Module):
         self, images: Tensor, architecture: Architecture, norm: Norm = BATCH, mode: Mode = BINARY
     ) -> Tensor:
         """Logits of one sub-network, with batch statistics or with given ones."""
-        return execute(self.space.draw(architecture), images, self._tensors_of, norm, mode)
+        return execute(_drawn(self.space, architecture), images, self._slices(), norm, mode)
 
     def extract(self, architecture: Architecture, statistics: Statistics) -> Network:
         """The sub-network as a network of its own, equal to the supernet to the last bit."""
         network = Network(self.space.draw(architecture))
+        tensors_of = self._slices()
         own = {
             f"{node.name}.{name}": tensor
             for node in network.blueprint.nodes
-            for name, tensor in self._tensors_of(node).items()
+            for name, tensor in tensors_of(node).items()
         }
         with torch.no_grad():
             for address, parameter in network.named_parameters():
@@ -49,11 +51,16 @@ class Supernet(nn.Module):
         network.set_statistics(statistics)
         return network.to(next(self.parameters()).device)
 
-    def _tensors_of(self, node: Node) -> Tensors:
-        return {
-            spec.name: _cut(self.get_parameter(f"{node.name}.{spec.name}"), spec, node.groups)
-            for spec in tensors(node)
-        }
+    def _slices(self) -> TensorsOf:
+        shared = dict(self.named_parameters())  # once: to look up each by its address takes longer
+
+        def tensors_of(node: Node) -> Tensors:
+            return {
+                spec.name: _cut(shared[f"{node.name}.{spec.name}"], spec, node.groups)
+                for spec in tensors(node)
+            }
+
+        return tensors_of
 
 
 def save_supernet(supernet: Supernet, path: Path) -> None:
@@ -72,6 +79,12 @@ def load_supernet(space: Space, path: Path) -> Supernet:
     supernet = Supernet(space)
     weights_file.load_strictly(supernet, state, path)
     return supernet
+
+
+@lru_cache(maxsize=64)
+def _drawn(space: Space, architecture: Architecture) -> Blueprint:
+    """The drawing, kept for the batches of one evaluation."""
+    return space.draw(architecture)
 
 
 def _cut(shared: Tensor, spec: Spec, groups: int) -> Tensor:
