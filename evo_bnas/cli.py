@@ -1,5 +1,6 @@
 """The command line: verbs that parse, call the workflow, and print the result and what comes next."""
 
+import os
 import shlex
 import sys
 from enum import StrEnum
@@ -252,6 +253,9 @@ def cost(
 
 def main() -> None:
     """The entry point of the `evo-bnas` command."""
+    # Read when torch is loaded. By default its threads spin while they wait for each other: with one other
+    # busy process on two cores, a training step took twenty times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()
 
 

@@ -212,7 +212,7 @@ def _environment(recipe: Recipe, space: Space) -> Environment:
         versions={"python": platform.python_version()} | _versions(),
         commit=_commit(),
         platform=platform.platform(),
-        cpu=_cpu(),
+        cpu=processor(),
     )
 
 
@@ -268,7 +268,7 @@ def _commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def _cpu() -> str:
+def processor() -> str:
     """The model of the processor, as the system names it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
