@@ -14,7 +14,8 @@ from evo_bnas.search import EXPLORERS
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.catalogue import load
-from evo_bnas.space.chain import ChainDefinition, ChainSpace
+from evo_bnas.space.chain import ChainSpace
+from evo_bnas.space.chain_definition import ChainDefinition
 from evo_bnas.space.genes import Architecture, Space
 
 ELASTIC = load("elastic-8")

@@ -6,7 +6,8 @@ from typing import Any
 
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.shipped import shipped
-from evo_bnas.space.chain import ChainDefinition, ChainSpace
+from evo_bnas.space.chain import ChainSpace
+from evo_bnas.space.chain_definition import ChainDefinition
 from evo_bnas.space.genes import Space
 from evo_bnas.yaml_file import read, validate
 
