@@ -181,63 +181,73 @@ class Blueprint:
 
     def _check(self, index: int) -> None:
         node = self.nodes[index]
+        if (node.op == "image") != (index == 0):
+            raise ValueError(f"{node.name}: the image is the first node, and only that")
+        if index and not all(0 <= source < index for source in node.inputs):
+            raise ValueError(f"{node.name}: reads a node that comes later")
+        _check_node(node, tuple(self.nodes[source].shape for source in node.inputs))
 
-        def need(holds: bool, otherwise: str) -> None:
-            if not holds:
-                raise ValueError(f"{node.name}: {otherwise}")
 
-        need(node.op in get_args(Op), f"unknown operation {node.op!r}; choose from {get_args(Op)}")
-        need((node.op == "image") == (index == 0), "the image is the first node, and only that")
-        if node.op == "image":
-            need(not node.inputs, "an image has no inputs")
-            return
-        need(bool(node.inputs), "needs an input")
-        need(all(0 <= source < index for source in node.inputs), "reads a node that comes later")
-        sources = [self.nodes[source].shape for source in node.inputs]
-        channels, height, width = node.shape
-        need(min(node.shape) > 0, f"has an empty shape {node.shape}")
-        need(all(step in ("norm", "shift") for step in node.before) and len(node.before) < 2,
-             f"`before` is () or one of (norm,), (shift,), not {node.before}")  # fmt: skip
-        letters = "".join(_LETTERS.get(step, "?") for step in node.after)
-        need(bool(_AFTER.fullmatch(letters)),
-             f"`after` {node.after} does not read (norm|scale)? act? norm? add? act?")  # fmt: skip
-        need(node.weight_bits in (1, 8, 32), f"weights of {node.weight_bits} bits")
-        need(node.input_bits in (1, 32), f"inputs of {node.input_bits} bits")
-        need(node.input_bits == 32 or node.op in WEIGHTED, "only a conv or a dense takes a sign")
-        need(node.pad in (0, 1), f"pads with {node.pad}; choose 0 or 1")
+@lru_cache(maxsize=1 << 16)
+def _check_node(node: Node, sources: tuple[tuple[int, int, int], ...]) -> None:
+    """Raise ValueError where a node does not fit together, or with the shapes that it reads.
 
-        if node.op in WEIGHTED:
-            need(node.cin == sources[0][0], f"cin {node.cin}, but its input has {sources[0][0]}")
-            need(len(node.inputs) == 1 + ("add" in node.after), "reads one input, and one to add")
-            if "add" in node.after:
-                need(sources[1] == node.shape, f"adds {sources[1]} to {node.shape}")
-        else:
-            need("add" not in node.after, "only a conv or a dense adds a shortcut")
-            need(not node.before, "only a conv or a dense has steps before")
-        if node.op in SPATIAL:
-            need(len(sources) == 1 + ("add" in node.after), "reads one input")
-            out = tuple(-(-size // node.stride) for size in sources[0][1:])
-            need((height, width) == out, f"{(height, width)} is not ceil(size / stride) = {out}")
-        if node.op == "conv":
-            need(node.kernel % 2 == 1, f"kernel {node.kernel} is not odd")
-            need(node.cin % node.groups == 0 and channels % node.groups == 0,
-                 f"{node.groups} groups do not divide {node.cin} and {channels} channels")  # fmt: skip
-        elif node.op in ("pool_avg", "pool_max"):
-            need(channels == sources[0][0], "a pool keeps its channels")
-            need(node.kernel % 2 == 1 or node.kernel == node.stride,
-                 f"an even window of {node.kernel} must tile, but its stride is {node.stride}")  # fmt: skip
-        elif node.op == "dense":
-            need(sources[0][1:] == (1, 1) == (height, width), "a dense layer reads a 1x1 map")
-            need(not node.after, "a dense layer has a bias, and no steps after")
-        elif node.op == "tile":
-            need(sources[0][1:] == (height, width), "a tile keeps its map")
-        elif node.op == "concat":
-            need(channels == sum(s[0] for s in sources), "channels are not the sum of its inputs'")
-            need(all(s[1:] == (height, width) for s in sources), "inputs of different sizes")
-        elif node.op == "sum":
-            need(all(s == node.shape for s in sources), "inputs of different shapes")
-        elif node.op == "mean":
-            need(node.shape == (sources[0][0], 1, 1), "a mean keeps channels and leaves a 1x1 map")
+    Remembered, since a search draws the same nodes again and again.
+    """
+
+    def need(holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise ValueError(f"{node.name}: {otherwise}")
+
+    need(node.op in get_args(Op), f"unknown operation {node.op!r}; choose from {get_args(Op)}")
+    if node.op == "image":
+        need(not node.inputs, "an image has no inputs")
+        return
+    need(bool(node.inputs), "needs an input")
+    channels, height, width = node.shape
+    need(min(node.shape) > 0, f"has an empty shape {node.shape}")
+    need(all(step in ("norm", "shift") for step in node.before) and len(node.before) < 2,
+         f"`before` is () or one of (norm,), (shift,), not {node.before}")  # fmt: skip
+    letters = "".join(_LETTERS.get(step, "?") for step in node.after)
+    need(bool(_AFTER.fullmatch(letters)),
+         f"`after` {node.after} does not read (norm|scale)? act? norm? add? act?")  # fmt: skip
+    need(node.weight_bits in (1, 8, 32), f"weights of {node.weight_bits} bits")
+    need(node.input_bits in (1, 32), f"inputs of {node.input_bits} bits")
+    need(node.input_bits == 32 or node.op in WEIGHTED, "only a conv or a dense takes a sign")
+    need(node.pad in (0, 1), f"pads with {node.pad}; choose 0 or 1")
+
+    if node.op in WEIGHTED:
+        need(node.cin == sources[0][0], f"cin {node.cin}, but its input has {sources[0][0]}")
+        need(len(node.inputs) == 1 + ("add" in node.after), "reads one input, and one to add")
+        if "add" in node.after:
+            need(sources[1] == node.shape, f"adds {sources[1]} to {node.shape}")
+    else:
+        need("add" not in node.after, "only a conv or a dense adds a shortcut")
+        need(not node.before, "only a conv or a dense has steps before")
+    if node.op in SPATIAL:
+        need(len(sources) == 1 + ("add" in node.after), "reads one input")
+        out = tuple(-(-size // node.stride) for size in sources[0][1:])
+        need((height, width) == out, f"{(height, width)} is not ceil(size / stride) = {out}")
+    if node.op == "conv":
+        need(node.kernel % 2 == 1, f"kernel {node.kernel} is not odd")
+        need(node.cin % node.groups == 0 and channels % node.groups == 0,
+             f"{node.groups} groups do not divide {node.cin} and {channels} channels")  # fmt: skip
+    elif node.op in ("pool_avg", "pool_max"):
+        need(channels == sources[0][0], "a pool keeps its channels")
+        need(node.kernel % 2 == 1 or node.kernel == node.stride,
+             f"an even window of {node.kernel} must tile, but its stride is {node.stride}")  # fmt: skip
+    elif node.op == "dense":
+        need(sources[0][1:] == (1, 1) == (height, width), "a dense layer reads a 1x1 map")
+        need(not node.after, "a dense layer has a bias, and no steps after")
+    elif node.op == "tile":
+        need(sources[0][1:] == (height, width), "a tile keeps its map")
+    elif node.op == "concat":
+        need(channels == sum(s[0] for s in sources), "channels are not the sum of its inputs'")
+        need(all(s[1:] == (height, width) for s in sources), "inputs of different sizes")
+    elif node.op == "sum":
+        need(all(s == node.shape for s in sources), "inputs of different shapes")
+    elif node.op == "mean":
+        need(node.shape == (sources[0][0], 1, 1), "a mean keeps channels and leaves a 1x1 map")
 
 
 def elements(node: Node) -> int:

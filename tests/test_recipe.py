@@ -208,7 +208,7 @@ def test_what_a_run_may_go_on_with(override: str) -> None:
             'search.objectives: ["error", "ops", "params"] in the run, ["error"] in',
         ),
         ("retrain.from=scratch", 'retrain.from: "supernet" in the run, "scratch" in the recipe'),
-        ("engine.threads=1", "engine.threads: 2 in the run, 1 in the recipe"),
+        ("engine.threads=2", "engine.threads: 1 in the run, 2 in the recipe"),
         ("seed=1", "seed: 0 in the run, 1 in the recipe"),
     ],
 )

@@ -43,9 +43,9 @@ def test_a_new_run(folder: Path) -> None:
     assert not [name for name in contents(folder) if name.endswith(".new")]
     assert load(run.recipe_file) == run.recipe == recipe()
     environment = json.loads(run.environment_file.read_text())
-    assert environment["compute"] == {"device": "cpu", "precision": "float32", "threads": 2}
+    assert environment["compute"] == {"device": "cpu", "precision": "float32", "threads": 1}
     assert environment["versions"].keys() >= {"python", "torch", "numpy"}
-    assert run.compute.threads == 2
+    assert run.compute.threads == 1
 
 
 def test_all_cores_where_no_number_is_asked_for(folder: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(folder: Path) -> None:
     with other_process(HOLD, folder) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
-        sentence = f"{folder}: another process is writing this run"
+        sentence = f"{folder}: another process is writing here"
         with pytest.raises(UsageError, match=sentence), run.lock():
             pass
         with pytest.raises(UsageError, match=sentence):
