@@ -1,6 +1,7 @@
 """Searches without torch: a shipped space whose errors are made up from its genes."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from zlib import crc32
 
@@ -17,6 +18,7 @@ from evo_bnas.space.catalogue import load
 from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.chain_definition import ChainDefinition
 from evo_bnas.space.genes import Architecture, Space
+from evo_bnas.space.table import TableSpace
 
 ELASTIC = load("elastic-8")
 OBJECTIVES = ("error", "ops", "params")
@@ -35,6 +37,23 @@ TINY = ChainSpace(
         }
     ),
 )
+
+
+def separable_table() -> TableSpace:
+    """81 networks of which every gene adds to each of five objectives; the costs disagree with each other."""
+    rng = np.random.default_rng(11)
+    names = ("error", "ops", "flops", "params", "size_bits")
+    parts = dict(zip(names, rng.integers(1, 50, size=(5, 4, 3)).tolist(), strict=True))
+    rows = []
+    for options in product("abc", repeat=4):
+        sums = {
+            name: float(
+                sum(part["abc".index(option)] for part, option in zip(parts[name], options, strict=True))
+            )
+            for name in names
+        }
+        rows.append((options, sums | {"error": sums["error"] / 1000}))
+    return TableSpace("separable", rows)
 
 
 class Synthetic:

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from evo_bnas.score import Score
+from evo_bnas.space import table
 from evo_bnas.space.genes import Architecture
+from evo_bnas.space.table import TableSpace
 
 
 @dataclass(frozen=True)
@@ -15,3 +18,12 @@ class Table:
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
         return [Score("ok", objectives=self.objectives[a.key], protocol="table") for a in architectures]
+
+
+def load_table(path: Path) -> tuple[TableSpace, Table]:
+    """The space of a table file and the evaluator that knows its scores.
+
+    Raises UsageError, with line and column, where the file is no table.
+    """
+    space = table.load(path)
+    return space, Table(space.scores)

@@ -57,6 +57,11 @@ def front(frame: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
     return kept.sort_values([*costs, *objectives][0], kind="stable")
 
 
+def ranks(points: np.ndarray) -> np.ndarray:
+    """The non-dominated rank of each row of points, (rows,) int; 0 is the front, of equal rows each."""
+    return np.asarray(moocore.pareto_rank(points), dtype=int)
+
+
 def hypervolume(frame: pd.DataFrame, objectives: Sequence[str], bounds: Bounds) -> float:
     """Normalised hypervolume, in [0, 1], of the successful rows; raises ValueError for NaN."""
     rows = frame.loc[frame["status"] == "ok", list(objectives)]

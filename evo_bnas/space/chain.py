@@ -59,6 +59,7 @@ class ChainSpace(Space):
             if block and block > self._value(tuple(genes), (stage, 0, "blocks")):
                 continue
             gene = self.genes[index]
+            options = self._options[stage, block, field]
             if taken == len(tokens):
                 raise ValueError(f"{key!r} ends before {gene.name}; it reads like {self._example()}")
             letter, number = tokens[taken]
@@ -67,9 +68,9 @@ class ChainSpace(Space):
                     f"{key!r}: {letter}{number} stands where {gene.name} "
                     f"({_LETTERS[field]}…) is asked for; it reads like {self._example()}"
                 )
-            if int(number) not in gene.options:
-                raise ValueError(f"{key!r}: {gene.name} is {number}; choose from {list(gene.options)}")
-            genes[index] = gene.options.index(int(number))
+            if int(number) not in options:
+                raise ValueError(f"{key!r}: {gene.name} is {number}; choose from {list(options)}")
+            genes[index] = options.index(int(number))
             taken += 1
         architecture = self.architecture(genes)
         if architecture.key != key:

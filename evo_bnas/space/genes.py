@@ -16,7 +16,7 @@ from evo_bnas.blueprint import Blueprint, Node
 from evo_bnas.cost import Cost, cost
 from evo_bnas.errors import UsageError
 from evo_bnas.quantity import show
-from evo_bnas.score import EXACT, OBJECTIVES
+from evo_bnas.score import EXACT, OBJECTIVES, exact_objectives
 
 Genes = tuple[int, ...]
 
@@ -34,7 +34,7 @@ class Gene:
     """One categorical choice."""
 
     name: str  # "stage2.block1.kernel"
-    options: tuple[int, ...]
+    options: tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +55,23 @@ class Count(NamedTuple):
     exact: bool
 
 
-class Space(ABC):
-    """A search space: genes, and the blueprint that they draw.
+class GeneSpace(ABC):
+    """Genes with exact costs: all that a search needs to know of a space.
 
-    A family (chain, cell) gives the abstract methods; the rest follows from them.
+    A table of known scores gives the abstract methods itself, every other space by its blueprints.
     """
 
     name: str
     genes: tuple[Gene, ...]
-    image: tuple[int, int, int]  # channels, height, width
-    classes: int
+    objectives: tuple[str, ...] = tuple(OBJECTIVES)  # what may be asked of its networks
 
     @abstractmethod
     def active(self, genes: Genes) -> tuple[bool, ...]:
-        """Which genes have a say in the blueprint."""
+        """Which genes have a say in the network."""
 
     @abstractmethod
-    def draw(self, architecture: Architecture) -> Blueprint:
-        """The blueprint of an architecture."""
-
-    @abstractmethod
-    def envelope(self) -> tuple[Node, ...]:
-        """Nodes that hold every tensor of the space at its widest; not executable."""
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """Every exact objective of an architecture."""
 
     @abstractmethod
     def key(self, genes: Genes) -> str:
@@ -95,11 +90,8 @@ class Space(ABC):
         """The architecture that is dearest by every exact objective."""
 
     @abstractmethod
-    def fit(self, image: tuple[int, int, int], classes: int) -> "Space":
-        """The same space for other image channels and classes.
-
-        Raises ValueError where the image size is not the one that the space is made for.
-        """
+    def bounds(self, objective: str) -> tuple[float, float]:
+        """Best and worst value of an objective over the space; a worst error is that of chance."""
 
     @abstractmethod
     def definition(self) -> dict[str, object]:
@@ -124,19 +116,6 @@ class Space(ABC):
         """The architecture that these option indices stand for."""
         canonical = self.repair(genes)
         return Architecture(canonical, self.key(canonical))
-
-    def cost(self, architecture: Architecture) -> Cost:
-        """What the architecture costs, in the default profile."""
-        return self._cost(architecture)
-
-    @cached_property
-    def _cost(self) -> Callable[[Architecture], Cost]:
-        return lru_cache(maxsize=1 << 16)(lambda architecture: cost(self.draw(architecture)))
-
-    def bounds(self, objective: str) -> tuple[float, float]:
-        """The exact least and greatest value of an exact objective over the space."""
-        low, high = self.cost(self.smallest()), self.cost(self.largest())
-        return getattr(low, objective), getattr(high, objective)
 
     def check_limits(self, limits: Mapping[str, float]) -> None:
         """Raise UsageError where no network of the space meets a limit on an exact cost."""
@@ -204,7 +183,7 @@ class Space(ABC):
         rng = np.random.default_rng(0)
         means = [
             np.mean([
-                getattr(self.cost(self._draw_tilted(rng, objective, tilt)), objective)
+                self.costs(self._draw_tilted(rng, objective, tilt))[objective]
                 for _ in range(_TILT_DRAWS)
             ])
             for tilt in tilts
@@ -224,7 +203,48 @@ class Space(ABC):
             for base in (self.smallest().genes, self.largest().genes):
                 for option in range(size):
                     other = self.architecture((*base[:i], option, *base[i + 1 :]))
-                    values[option] += getattr(self.cost(other), objective)
+                    values[option] += self.costs(other)[objective]
             effects[i, :size] = values - values.min()
         total = float(np.nanmax(effects, axis=1).sum())
         return np.asarray(effects * (len(self.genes) / max(total, 1e-12)))
+
+
+class Space(GeneSpace):
+    """A search space: genes, and the blueprint that they draw.
+
+    A family (chain, cell) gives the abstract methods; the rest follows from them.
+    """
+
+    image: tuple[int, int, int]  # channels, height, width
+    classes: int
+
+    @abstractmethod
+    def draw(self, architecture: Architecture) -> Blueprint:
+        """The blueprint of an architecture."""
+
+    @abstractmethod
+    def envelope(self) -> tuple[Node, ...]:
+        """Nodes that hold every tensor of the space at its widest; not executable."""
+
+    @abstractmethod
+    def fit(self, image: tuple[int, int, int], classes: int) -> "Space":
+        """The same space for other image channels and classes.
+
+        Raises ValueError where the image size is not the one that the space is made for.
+        """
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """What the architecture costs, in the default profile."""
+        return self._cost(architecture)
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        return exact_objectives(self.cost(architecture))
+
+    def bounds(self, objective: str) -> tuple[float, float]:
+        if objective not in EXACT:
+            return 0.0, 1 - 1 / self.classes
+        return self.costs(self.smallest())[objective], self.costs(self.largest())[objective]
+
+    @cached_property
+    def _cost(self) -> Callable[[Architecture], Cost]:
+        return lru_cache(maxsize=1 << 16)(lambda architecture: cost(self.draw(architecture)))
