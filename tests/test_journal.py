@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evo_bnas.errors import UsageError
-from evo_bnas.results.journal import Archive, Journal, Proposal, read
+from evo_bnas.results.journal import Archive, Journal, Proposal, history, read
 from evo_bnas.score import Score
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -106,6 +106,22 @@ def test_pending_and_scored_stand_in_order_of_proposal() -> None:
     assert archive.keys == {"c0", "c1", "c2", "c3", "c4"}
 
 
+def test_a_later_attempt_replaces_a_failure_and_arrives_later(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.propose([Proposal(id, f"c{id}", "start", 0) for id in range(3)])
+        journal.answer([(0, Score.failed("broke", seconds=2.0)), (1, Score.failed("broke"))])
+        assert [proposal.id for proposal in journal.archive.due(2)] == [2, 0, 1]
+        journal.answer([(2, Score("ok", {"error": 0.1})), (0, Score("ok", {"error": 0.2}, seconds=1.0))])
+    archive = read(path)
+    assert list(archive.scores) == [1, 2, 0]
+    assert archive.attempts == {0: 2, 1: 1, 2: 1}
+    assert archive.seconds == 3.0
+    assert [proposal.id for proposal in archive.due(2)] == [1]
+    assert archive.due(1) == []
+    assert [type(event).__name__ for event in history(path)] == ["Proposal"] * 3 + ["Answer"] * 4
+
+
 def test_the_archive_before_a_proposal_holds_what_came_before_it() -> None:
     archive = Archive()
     for id in range(4):
@@ -125,6 +141,8 @@ def test_the_archive_before_a_proposal_holds_what_came_before_it() -> None:
         ([proposed(0), scored(1)], 2, "never proposed"),
         ([proposed(0), scored(-1)], 2, "never proposed"),
         ([proposed(0), scored(0), scored(0)], 3, "second score"),
+        ([proposed(0), scored(0, status="failed"), scored(0)], 3, "attempt 1 stands where 2 is due"),
+        ([proposed(0), scored(0, attempt=2)], 2, "attempt 2 stands where 1 is due"),
         ([proposed(0), proposed(2)], 2, "1 is due"),
         ([proposed(0), proposed(1, key="c0")], 2, "was proposed before"),
         ([proposed(0), scored(0, objectives={"error": float("nan")})], 2, "finite"),

@@ -1,10 +1,12 @@
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from evo_bnas.score import Score, exact_objectives
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
+from evo_bnas.search.replay import replay
 from evo_bnas.space.genes import Architecture
 from tests.search_driver import drive
 from tests.synthetic import ELASTIC, OBJECTIVES, POPULATION, TINY, Synthetic, run
@@ -120,6 +123,82 @@ def test_an_interrupt_loses_nothing_and_passes(tmp_path: Path) -> None:
     assert path.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
 
 
+def pressing_ctrl_c(presses: int) -> InProcess:
+    """An engine whose third evaluation comes with Ctrl-C."""
+    count = 0
+
+    def evaluator(architectures: Sequence[Architecture]) -> list[Score]:
+        nonlocal count
+        count += 1
+        for _ in range(presses if count == 3 else 0):
+            os.kill(os.getpid(), signal.SIGINT)
+        return Synthetic(ELASTIC)(architectures)
+
+    return InProcess(evaluator)
+
+
+@pytest.mark.parametrize(("presses", "scored"), [(1, 8), (2, 2)])
+def test_the_first_ctrl_c_finishes_what_is_under_way_and_the_second_does_not(
+    tmp_path: Path, presses: int, scored: int
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    explorer = EXPLORERS["nsga2"](PROBLEM, POPULATION)
+    told: list[Progress] = []
+    engine = pressing_ctrl_c(presses)
+    with pytest.raises(KeyboardInterrupt), Journal(path) as journal:
+        search(PROBLEM, explorer, engine, journal, evaluations=30, batch=8, seed=0, report=told.append)
+    assert len(read(path).scores) == scored
+    assert len(read(path).proposals) == 8
+    assert ("interrupted: 5 under way" in told[-6].figures) if presses == 1 else len(told) == 2
+    run(path, PROBLEM, evaluations=30)
+    run(tmp_path / "straight.jsonl", PROBLEM, evaluations=30)
+    assert path.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
+
+
+class Flaky:
+    """Every fifth network fails, but only when it is met for the first time."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
+        (architecture,) = architectures
+        self.calls.append(architecture.key)
+        if len(set(self.calls)) % 5 == 0 and self.calls.count(architecture.key) == 1:
+            raise RuntimeError("lost a worker")
+        return Synthetic(ELASTIC)(architectures)
+
+
+def test_what_fails_is_tried_again_and_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    told: list[Progress] = []
+    go(path, Flaky(), evaluations=20, report=told.append)
+    archive = read(path)
+    assert len(archive.scored) == 20
+    assert sum(attempts == 2 for attempts in archive.attempts.values()) == 4
+    assert told[-1].done == 20
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["attempt"] for row in rows if row.get("scored") == 4] == [1, 2]
+
+
+def test_a_single_attempt_leaves_failures_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    go(path, Flaky(), evaluations=20, attempts=1)
+    assert len(read(path).scored) == 16
+    go(path, Flaky(), evaluations=20, attempts=2)
+    assert len(read(path).scored) == 20, "an attempt that is left was not made"
+
+
+def test_a_search_of_fewer_evaluations_than_make_it_hopeless_still_says_that_all_failed(
+    tmp_path: Path,
+) -> None:
+    def broken(_: Sequence[Architecture]) -> list[Score]:
+        raise RuntimeError("no such device")
+
+    with pytest.raises(UsageError, match="the first 6 evaluations all failed"):
+        go(tmp_path / "journal.jsonl", broken, evaluations=3)
+
+
 def test_a_finished_search_can_be_continued_with_more_evaluations(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     run(path, PROBLEM, evaluations=10)
@@ -131,33 +210,58 @@ def test_a_finished_search_can_be_continued_with_more_evaluations(tmp_path: Path
 
 
 class Scattered:
-    """An engine that keeps four under way and returns the last submitted first."""
+    """An engine that keeps four under way and returns any of them."""
 
     capacity = 4
 
-    def __init__(self) -> None:
+    def __init__(self, fail_one_in: int = 0) -> None:
         self.waiting: list[tuple[int, Architecture]] = []
         self.most = 0
+        self.evaluator = Synthetic(ELASTIC, fail_one_in)
+        self.rng = np.random.default_rng(5)
 
     def submit(self, id: int, architecture: Architecture) -> None:
         self.waiting.append((id, architecture))
         self.most = max(self.most, len(self.waiting))
 
     def poll(self) -> list[tuple[int, Score]]:
-        id, architecture = self.waiting.pop()
-        return [(id, Synthetic(ELASTIC).score(architecture))]
+        if self.rng.random() < 0.2:
+            return []
+        id, architecture = self.waiting.pop(self.rng.integers(len(self.waiting)))
+        try:
+            return [(id, self.evaluator.score(architecture))]
+        except RuntimeError as failure:
+            return [(id, Score.failed(str(failure)))]
+
+
+def scattered(path: Path, explorer: str, **budget: int) -> Scattered:
+    engine = Scattered(fail_one_in=9)
+    with Journal(path) as journal:
+        chosen = EXPLORERS[explorer](PROBLEM, POPULATION)
+        search(PROBLEM, chosen, engine, journal, **({"evaluations": 60, "batch": 8, "seed": 3} | budget))
+    return engine
 
 
 def test_an_asynchronous_engine_is_kept_busy_and_nothing_is_scored_twice(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    engine = Scattered()
-    with Journal(path) as journal:
-        explorer = EXPLORERS["nsga2"](PROBLEM, POPULATION)
-        search(PROBLEM, explorer, engine, journal, evaluations=60, batch=8, seed=0)
+    engine = scattered(path, "nsga2")
     archive = read(path)
     assert engine.most == 4
     assert sorted(archive.scores) == list(range(60))
     assert len(archive.keys) == 60
+    arrived = list(archive.scores)
+    assert arrived != sorted(arrived)
+
+
+@pytest.mark.parametrize("name", ["nsga2", "bins", "aging", "random"])
+def test_an_asynchronous_search_is_replayed_from_its_journal(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    scattered(path, name, evaluations=30)
+    scattered(path, name)
+    explorer = EXPLORERS[name](PROBLEM, POPULATION)
+    assert replay(explorer, path, seed=3) == 60
+    with pytest.raises(ValueError, match=r"proposal \d+ is "):
+        replay(explorer, path, seed=4)
 
 
 def go(path: Path, evaluator: object, **budget: object) -> str:
@@ -217,9 +321,9 @@ def test_when_the_first_evaluations_all_fail_the_search_says_why(tmp_path: Path)
         UsageError, match="first 8 evaluations all failed, the last with RuntimeError: no such device"
     ):
         go(path, broken)
-    assert [score.status for score in read(path).scores.values()] == ["failed"] * 8
+    assert read(path).attempts == dict.fromkeys(range(4), 2)
     go(path, Synthetic(ELASTIC))
-    assert len(read(path).scored) == 32
+    assert len(read(path).scored) == 36
 
 
 def test_a_table_without_the_network_fails_that_evaluation() -> None:

@@ -6,6 +6,8 @@ import pandas as pd
 
 from evo_bnas.score import OBJECTIVES, Score
 
+WARM_START = "warm start"  # origin of what an earlier run measured
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -19,12 +21,15 @@ class Proposal:
 
 
 class Archive:
-    """Proposals in order of id, which is that of time; scores by id, in order of arrival."""
+    """Proposals in order of id, which is that of time; the last score of each, in order of arrival."""
 
     def __init__(self) -> None:
         self.proposals: list[Proposal] = []
         self.scores: dict[int, Score] = {}
+        self.attempts: dict[int, int] = {}  # how many scores came for an id, failed ones included
         self.keys: set[str] = set()  # of every proposal
+        self.seconds = 0.0  # of evaluation, all attempts
+        self.asked = 0  # proposals that the search paid for: all but those of a warm start
 
     @property
     def pending(self) -> list[Proposal]:
@@ -41,6 +46,15 @@ class Archive:
         """Proposals with successful scores, in order of id."""
         return [(proposal, score) for proposal, score in self.answered if score.status == "ok"]
 
+    def due(self, attempts: int) -> list[Proposal]:
+        """What still has to be scored: the pending, in order of id, then failures with attempts left."""
+        again = (
+            self.proposals[id]
+            for id, score in self.scores.items()
+            if score.status == "failed" and self.attempts[id] < attempts
+        )
+        return [*self.pending, *again]
+
     def propose(self, proposal: Proposal) -> None:
         """Add a proposal; raises ValueError unless its id is the next one and its key is new."""
         if proposal.id != len(self.proposals):
@@ -49,14 +63,18 @@ class Archive:
             raise ValueError(f"proposal {proposal.id}: {proposal.key} was proposed before")
         self.proposals.append(proposal)
         self.keys.add(proposal.key)
+        self.asked += proposal.origin != WARM_START
 
     def answer(self, id: int, score: Score) -> None:
-        """Add the score of a proposal; raises ValueError unless it is the only one, and was asked for."""
+        """Add the score of a proposal; raises ValueError unless it was asked for, or after a success."""
         if not 0 <= id < len(self.proposals):
             raise ValueError(f"a score for {id}, which was never proposed")
-        if id in self.scores:
-            raise ValueError(f"a second score for {id}")
+        if id in self.scores and self.scores[id].status == "ok":
+            raise ValueError(f"a second score for {id}, which did not fail")
+        self.scores.pop(id, None)  # a later attempt arrives later
         self.scores[id] = score
+        self.attempts[id] = self.attempts.get(id, 0) + 1
+        self.seconds += score.seconds
 
     def before(self, id: int) -> "Archive":
         """The proposals below this id with their scores."""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
@@ -18,7 +18,14 @@ from evo_bnas.errors import UsageError
 from evo_bnas.results.archive import Archive, Proposal
 from evo_bnas.score import Score
 
-__all__ = ["Archive", "Journal", "Proposal", "read"]
+__all__ = ["Archive", "Journal", "Proposal", "history", "read"]
+
+
+class Answer(NamedTuple):
+    """The score of a proposal as it came."""
+
+    id: int
+    score: Score
 
 
 class _Row(BaseModel):
@@ -67,7 +74,7 @@ class Journal:
 
     def answer(self, scores: Sequence[tuple[int, Score]]) -> None:
         """Append scores by id and sync; only then may anybody use them. Raises ValueError for NaN."""
-        lines = [_scored_line(id, score) for id, score in scores]
+        lines = [_scored_line(id, self.archive.attempts.get(id, 0) + 1, score) for id, score in scores]
         for id, score in scores:
             self.archive.answer(id, score)
         self._append(lines)
@@ -104,32 +111,48 @@ def read(path: Path) -> Archive:
     An unfinished last line is passed over. Raises UsageError where the file cannot be read, and with its
     number for a line that is damaged or does not fit what stands before it.
     """
+    return _read(path)[0]
+
+
+def history(path: Path) -> list[Proposal | Answer]:
+    """What a journal file tells, in its order; raises UsageError as `read`."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[Archive, list[Proposal | Answer]]:
     try:
         *lines, _ = path.read_bytes().split(b"\n")
     except OSError as failure:
         raise UsageError(f"{path}: cannot be read: {failure.strerror}") from None
     archive = Archive()
+    events = []
     for number, line in enumerate(lines, 1):
         try:
-            _take(archive, line)
+            events.append(_take(archive, line))
         except ValueError as failure:
             raise UsageError(
                 f"{path}: line {number}: {_explain(failure)}; restore the file from a copy, or delete this "
                 "line and all that follow to continue from there"
             ) from None
-    return archive
+    return archive, events
 
 
-def _take(archive: Archive, line: bytes) -> None:
+def _take(archive: Archive, line: bytes) -> Proposal | Answer:
+    """Add what a line says to an archive; raises ValueError where it is damaged or does not fit."""
     content = json.loads(line)
     if isinstance(content, dict) and "proposed" in content:
         proposed = _Proposed.model_validate(content)
-        archive.propose(Proposal(proposed.proposed, **proposed.model_dump(exclude={"proposed"})))
-    elif isinstance(content, dict) and "scored" in content:
+        proposal = Proposal(proposed.proposed, **proposed.model_dump(exclude={"proposed"}))
+        archive.propose(proposal)
+        return proposal
+    if isinstance(content, dict) and "scored" in content:
         scored = _Scored.model_validate(content)
-        archive.answer(scored.scored, Score(**scored.model_dump(exclude={"scored", "attempt"})))
-    else:
-        raise ValueError("is neither a `proposed` nor a `scored` row")
+        answer = Answer(scored.scored, Score(**scored.model_dump(exclude={"scored", "attempt"})))
+        archive.answer(*answer)
+        if scored.attempt != archive.attempts[answer.id]:
+            raise ValueError(f"attempt {scored.attempt} stands where {archive.attempts[answer.id]} is due")
+        return answer
+    raise ValueError("is neither a `proposed` nor a `scored` row")
 
 
 def _proposed_line(proposal: Proposal) -> str:
@@ -144,12 +167,12 @@ def _proposed_line(proposal: Proposal) -> str:
     )
 
 
-def _scored_line(id: int, score: Score) -> str:
+def _scored_line(id: int, attempt: int, score: Score) -> str:
     return _line(
         {
             "scored": id,
             "status": score.status,
-            "attempt": 1,
+            "attempt": attempt,
             "objectives": dict(score.objectives),
             "correct": score.correct,
             "weights": score.weights,

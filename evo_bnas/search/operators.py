@@ -10,21 +10,25 @@ from pymoo.core.mutation import Mutation
 from pymoo.core.population import Population
 
 
-class Redraw(Mutation):  # type: ignore[misc]  # pymoo is untyped
-    """Each gene with probability 1 / number of genes, but at least one, takes another of its options.
+def redraw(X: np.ndarray, sizes: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Each gene of each row with probability `share`, but at least one, takes another of its options.
 
-    The upper bounds of the problem say how many options a gene has.
+    `sizes` says how many options each gene has.
     """
+    chosen = rng.random(X.shape) < share
+    chosen[np.arange(len(X)), rng.integers(X.shape[1], size=len(X))] |= ~chosen.any(axis=1)
+    step = rng.integers(1, np.maximum(sizes, 2), size=X.shape)  # never 0, so never the same option
+    mutated: np.ndarray = np.where(chosen, (X + step) % sizes, X)
+    return mutated
+
+
+class Redraw(Mutation):  # type: ignore[misc]  # pymoo is untyped
+    """`redraw` with probability 1 / number of genes; the problem's upper bounds say how many options."""
 
     def _do(
         self, problem: Any, X: np.ndarray, *_: Any, random_state: np.random.Generator, **__: Any
     ) -> np.ndarray:
-        chosen = random_state.random(X.shape) < 1 / problem.n_var
-        chosen[np.arange(len(X)), random_state.integers(problem.n_var, size=len(X))] |= ~chosen.any(axis=1)
-        sizes = problem.xu + 1
-        step = random_state.integers(1, sizes, size=X.shape)  # never 0, so never the same option
-        mutated: np.ndarray = np.where(chosen, (X + step) % sizes, X)
-        return mutated
+        return redraw(X, problem.xu + 1, 1 / problem.n_var, random_state)
 
 
 def by_rank_and_crowding(population: Population, pairs: np.ndarray, **_: Any) -> np.ndarray:

@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.score import EXACT, OBJECTIVES, exact_objectives
-from evo_bnas.space.genes import Architecture, Space
+from evo_bnas.results.archive import Archive
+from evo_bnas.score import EXACT, Score
+from evo_bnas.space.genes import Architecture, GeneSpace
 
 # Tilted draws for one sample. Under limits so tight that none is feasible, the last one walks down to them.
 _DRAWS = 20
@@ -16,23 +17,32 @@ _DRAWS = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """A search problem; raises UsageError where it asks for what does not exist."""
+    """A search problem; raises UsageError where it asks for what does not exist.
 
-    space: Space
+    `max_error` is a wish, not a limit, since an error is known after it was paid for: see `acceptable`.
+    """
+
+    space: GeneSpace
     objectives: tuple[str, ...]
     limits: Mapping[str, float] = field(default_factory=dict)
+    max_error: float | None = None  # fraction
+    # Scores of an earlier search of the space with other weights: they may train a surrogate, no more.
+    prior: Archive = field(default_factory=Archive, compare=False)
 
     def __post_init__(self) -> None:
+        known = self.space.objectives
+        where = "" if known == GeneSpace.objectives else f" in {self.space.name}"
         for name in self.objectives:
-            if name not in OBJECTIVES:
-                raise UsageError(f"objective {name!r} is unknown; {suggestion(name, OBJECTIVES)}")
+            if name not in known:
+                raise UsageError(f"objective {name!r} is unknown{where}; {suggestion(name, known)}")
             if self.objectives.count(name) > 1:
                 raise UsageError(f"objective {name!r} is named twice; name it once")
         if not self.objectives:
-            raise UsageError(f"a search needs an objective; choose from {', '.join(OBJECTIVES)}")
+            raise UsageError(f"a search needs an objective; choose from {', '.join(known)}")
+        exact = [name for name in known if name in EXACT]
         for name in self.limits:
-            if name not in OBJECTIVES:
-                raise UsageError(f"limit {name!r} is no objective; {suggestion(name, EXACT)}")
+            if name not in known:
+                raise UsageError(f"limit {name!r} is no objective{where}; {suggestion(name, exact)}")
             if name not in EXACT:
                 raise UsageError(
                     f"limit {name!r}: a search limits exact costs only, since a network's {name} is known "
@@ -42,21 +52,24 @@ class Problem:
 
     @property
     def tilted(self) -> str:
-        """The cost over which samples are spread: the first exact objective, or ops."""
-        return next((name for name in self.objectives if name in EXACT), "ops")
+        """The cost over which samples are spread: the first exact objective asked for, or of the space."""
+        return next(name for name in (*self.objectives, *self.space.objectives) if name in EXACT)
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
         """Every exact objective of an architecture."""
-        return exact_objectives(self.space.cost(architecture))
+        return self.space.costs(architecture)
 
     def feasible(self, architecture: Architecture) -> bool:
         """Whether it keeps to the limits."""
         return self._excess(architecture, self.limits) == 0
 
+    def acceptable(self, score: Score) -> bool:
+        """Whether a successful score keeps to the greatest error; what does not comes after all that do."""
+        return self.max_error is None or score.objectives["error"] <= self.max_error
+
     def bounds(self) -> dict[str, tuple[float, float]]:
-        """Best and worst value of each objective: of costs over the whole space, of error up to chance."""
-        chance = 1 - 1 / self.space.classes
-        return {n: self.space.bounds(n) if n in EXACT else (0.0, chance) for n in self.objectives}
+        """Best and worst value of each objective over the whole space."""
+        return {name: self.space.bounds(name) for name in self.objectives}
 
     def smallest(self) -> Architecture:
         """The cheapest architecture, which is within the limits, or there would be no problem."""
