@@ -302,8 +302,8 @@ def _search(run: "Run") -> None:
     from evo_bnas import console, workflow
 
     with console.progress() as report:
-        reason = workflow.search(run, report)
-    console.say(f"search ended: {reason}\n")
+        sentences = workflow.search(run, report)
+    console.say("search ended: " + "\n".join(sentences) + "\n")
 
 
 def _retrain(run: "Run", keys: list[str]) -> None:

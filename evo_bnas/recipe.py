@@ -100,7 +100,7 @@ class Supernet(Settings):
 class Search(Settings):
     """Which networks are scored, and how many."""
 
-    explorer: Annotated[str, AfterValidator(_one_of("explorer", tuple(EXPLORERS)))] = "nsga2"
+    explorer: Annotated[str, AfterValidator(_one_of("explorer", tuple(EXPLORERS)))] = "surrogate"
     evaluations: _Count = 200
     seconds: _Seconds | None = None
     objectives: Annotated[tuple[_Objective, ...], Field(min_length=1), AfterValidator(_distinct)] = (
@@ -111,6 +111,10 @@ class Search(Settings):
     limits: Annotated[dict[str, float], BeforeValidator(_limits(EXACT))] = Field(default_factory=dict)
     batch: _Count = 16  # proposals at once; 1 is steady state
     population: Annotated[Whole, Field(ge=2)] = 20
+    polish: _Amount = 0  # so many evaluations at the end for what is one gene from the front
+    attempts: _Count = 2  # at an evaluation that fails
+    max_error: Annotated[Real, Field(gt=0, le=1)] | None = None  # above it: a parent only in need
+    warm_start: tuple[str, ...] = ()  # finished runs of the same space: folders, or names of their recipes
     stall: _Count | None = None  # stop after so many evaluations without more hypervolume
 
 

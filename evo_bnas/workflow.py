@@ -20,10 +20,12 @@ from evo_bnas.evaluate.engine import Evaluator, InProcess
 from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator, classified, error_of
 from evo_bnas.progress import Report, silent
 from evo_bnas.results.archive import Archive
-from evo_bnas.results.journal import Journal
+from evo_bnas.results.journal import Journal, read
 from evo_bnas.run import OUT, Run
-from evo_bnas.search import EXPLORERS
+from evo_bnas.search import EXPLORERS, MODELLED, warm_start
+from evo_bnas.search.judgement import judgements
 from evo_bnas.search.loop import search as search_loop
+from evo_bnas.search.polish import Polished
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
@@ -45,11 +47,13 @@ def start(name: str | Path, out: Path | None = None, overrides: Sequence[str] = 
     """Begin the run of a recipe, or take up the one that is in its folder.
 
     The folder is `runs/out/<recipe>` unless `out` says otherwise. Raises UsageError, with nothing
-    written, where the recipe, its space or its limits are wrong.
+    written, where the recipe, its space, its limits or its warm start are wrong.
     """
     wanted = recipe.load(name, overrides)
     space = recipe.fitted_space(wanted)
-    Problem(space, wanted.search.objectives, wanted.search.limits)
+    asked = wanted.search
+    EXPLORERS[asked.explorer](Problem(space, asked.objectives, asked.limits), asked.population)
+    _earlier(asked.warm_start, space)
     return Run.start(wanted, space, out or OUT / Path(name).stem)
 
 
@@ -87,27 +91,36 @@ def train(run: Run, report: Report = silent) -> None:
         checkpoint.remove()
 
 
-def search(run: Run, report: Report = silent) -> str:
-    """Search with the trained supernet until the budget is spent; why it ended, as a sentence."""
+def search(run: Run, report: Report = silent) -> list[str]:
+    """Search with the trained supernet until the budget is spent.
+
+    Returns why it ended and, where an explorer trusts a model, what that was worth, as sentences.
+    """
     asked = run.recipe.search
-    problem = Problem(run.space, asked.objectives, asked.limits)
     with run.lock(), Journal(run.journal_file) as book:
         scorer = evaluator(run)
         _check_same_scores(run, book.archive, scorer)
+        measured, prior = warm_start.divide(
+            _earlier(asked.warm_start, run.space), scorer.weights, scorer.conditions.hash
+        )
+        warm_start.enter(book, measured)
+        problem = Problem(run.space, asked.objectives, asked.limits, asked.max_error, prior)
+        explorer = EXPLORERS[asked.explorer](problem, asked.population)
         reason = search_loop(
             problem,
-            EXPLORERS[asked.explorer](problem, asked.population),
+            Polished(explorer, problem, after=asked.evaluations - asked.polish) if asked.polish else explorer,
             InProcess(scorer),
             book,
             evaluations=asked.evaluations,
             batch=asked.batch,
             seed=run.recipe.seed,
+            attempts=asked.attempts,
             seconds=asked.seconds,
             stall=asked.stall,
             report=report,
         )
         findings.draw(run)
-    return reason
+        return [reason, *_worth(problem, book.archive, asked.explorer)]
 
 
 def retrain(run: Run, key: str, report: Report = silent) -> Card:
@@ -242,6 +255,36 @@ def _check_same_scores(run: Run, known: Archive, scorer: SupernetEvaluator) -> N
                     f"{run.journal_file}: holds scores of {what} {found}, but the run now has {now}; "
                     "restore the old file, or search in another folder with --out"
                 )
+
+
+def _earlier(names: Sequence[str], space: Space) -> list[Archive]:
+    """The archives of earlier runs; raises UsageError where one is of another space, or has none."""
+    archives = []
+    for name in names:
+        earlier = Run.open(Path(name) if Path(name).is_dir() else OUT / name)
+        if earlier.space.hash != space.hash:
+            raise UsageError(
+                f"search.warm_start: {name} searched the space {earlier.space.name}, which differs from the "
+                f"{space.name} of this run; name a run of the same space"
+            )
+        if not earlier.journal_file.exists():
+            raise UsageError(f"search.warm_start: {name} has not searched yet; run evo-bnas search {name}")
+        archives.append(read(earlier.journal_file))
+    return archives
+
+
+def _worth(problem: Problem, known: Archive, explorer: str) -> list[str]:
+    """What the model of an explorer was worth in the last round, and how often it was passed over."""
+    if explorer not in MODELLED:
+        return []
+    rounds = list(judgements(problem, known))
+    if not rounds:
+        return []
+    passed_over = sum(not judgement.trusted for judgement in rounds)
+    return [
+        f"model in the last of {len(rounds)} rounds: {rounds[-1]}",
+        f"rounds left to NSGA-II, since no model could be trusted: {passed_over}",
+    ]
 
 
 def _images(run: Run) -> Dataset:

@@ -93,6 +93,8 @@ def test_the_hash_follows_every_value() -> None:
         ("search.evaluations=0", "--set: search.evaluations: input should be greater than or equal to 1"),
         ("search.evaluations=.inf", "--set: search.evaluations: inf is no finite number"),
         ("search.evaluations=true", "--set: search.evaluations: true is no quantity"),
+        ("search.attempts=0", "--set: search.attempts: input should be greater than or equal to 1"),
+        ("search.max_error=2", "--set: search.max_error: input should be less than or equal to 1"),
         ("search.seconds=0", "--set: search.seconds: input should be greater than 0"),
         ("search.explorer=nsga", "--set: search.explorer: unknown explorer 'nsga'; did you mean \"nsga2\"?"),
         (

@@ -1,6 +1,7 @@
 """What to try next: explorers, from the archive of a search to its next proposals."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -8,21 +9,27 @@ if TYPE_CHECKING:
     from evo_bnas.search.explorer import Explorer
     from evo_bnas.search.problem import Problem
 
-# pymoo takes a second to import; whoever reads the names only does not pay for it.
 
+def _explorer(module: str, name: str) -> "Callable[[Problem, int], Explorer]":
+    # pymoo takes a second to import; whoever reads the names only does not pay for it.
+    def build(problem: "Problem", population: int) -> "Explorer":
+        explorer: Explorer = getattr(import_module(f"{__name__}.{module}"), name)(problem, population)
+        return explorer
 
-def _random(problem: "Problem", population: int) -> "Explorer":
-    from evo_bnas.search.random import Random
-
-    return Random(problem, population)
-
-
-def _nsga2(problem: "Problem", population: int) -> "Explorer":
-    from evo_bnas.search.nsga2 import Nsga2
-
-    return Nsga2(problem, population)
+    return build
 
 
 EXPLORERS: "Mapping[str, Callable[[Problem, int], Explorer]]" = MappingProxyType(
-    {"nsga2": _nsga2, "random": _random}
+    {
+        "nsga2": _explorer("nsga2", "Nsga2"),
+        "aging": _explorer("aging", "Aging"),
+        "bins": _explorer("bins", "Bins"),
+        "exhaustive": _explorer("exhaustive", "Exhaustive"),
+        "multi-population": _explorer("multi_population", "MultiPopulation"),
+        "random": _explorer("random", "Random"),
+        "surrogate": _explorer("surrogate", "SurrogateSearch"),
+    }
 )
+
+# Those that propose what a model of the error predicts to be good.
+MODELLED = ("multi-population", "surrogate")

@@ -1,0 +1,70 @@
+"""Gaussian process regression of the error, which knows how sure it is.
+
+Rasmussen and Williams, "Gaussian processes for machine learning", MIT Press 2006.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evo_bnas.search.surrogates.constant import Constant
+from evo_bnas.search.surrogates.model import Model, Sample
+
+# Fitting takes time in the third power of the networks.
+_MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Scores are means of the posterior: errors less their mean."""
+
+    regressor: Any  # of scikit-learn, which is untyped
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        return np.asarray(self.regressor.predict(features), dtype=float)
+
+    def uncertainty(self, features: np.ndarray) -> np.ndarray:
+        return np.asarray(self.regressor.predict(features, return_std=True)[1], dtype=float)
+
+
+def gp(sample: Sample, rng: np.random.Generator) -> Model:
+    """Fit a Matérn 5/2 kernel and a level of noise by marginal likelihood, from one fixed start.
+
+    Of more than 500 networks as many are drawn by `rng`.
+    """
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    sample = sample.thinned(_MOST, rng)
+    error = _centred(sample)
+    spread = float(np.std(error)) if len(error) else 0.0
+    if spread == 0.0:
+        return Constant()
+    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(3.0, (0.3, 100.0), nu=2.5) + WhiteKernel(
+        1e-2, (1e-5, 1.0)
+    )
+    # What was measured as noise is known; the fitted level is what the features do not explain.
+    known = (sample.noise / spread) ** 2 + 1e-8
+    regressor = GaussianProcessRegressor(kernel=kernel, alpha=known, normalize_y=True)
+    return Process(_fit(regressor, sample.features, error))
+
+
+def _centred(sample: Sample) -> np.ndarray:
+    """Errors less the mean of their search (n,), since those of two do not compare."""
+    error = sample.error.copy()
+    for group in (sample.earlier, ~sample.earlier):
+        if group.any():
+            error[group] -= error[group].mean()
+    return error
+
+
+def _fit(regressor: Any, features: np.ndarray, error: np.ndarray) -> Any:
+    """Without the warnings that a fitted parameter lies at a bound: the bounds are meant to hold it."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return regressor.fit(features, error)

@@ -1,0 +1,46 @@
+"""Logistic regression on differences of features: which of two networks is worse.
+
+p(a worse than b) = sigmoid(w · (a - b)), so p(a, b) + p(b, a) = 1 by construction, and w · a ranks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from evo_bnas.search.surrogates.bradley_terry import loss
+from evo_bnas.search.surrogates.model import Sample
+from evo_bnas.search.surrogates.pairs import worse_and_better
+
+# Ridge on the weights, relative to the mean loss of a pair.
+_DECAY = 1e-3
+_ITERATIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Scores are weighted sums of features."""
+
+    weights: np.ndarray  # (d,)
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        scores: np.ndarray = features @ self.weights
+        return scores
+
+    def uncertainty(self, features: np.ndarray) -> None:
+        return None
+
+
+def pair_linear(sample: Sample, rng: np.random.Generator) -> Linear:
+    """Fit by L-BFGS; deterministic but for the draw of the pairs."""
+    from scipy.optimize import minimize
+
+    pairs = worse_and_better(sample, rng)
+
+    def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        # Scores first, differences then: n rows are multiplied instead of all their pairs.
+        value, slope = loss(sample.features @ weights, pairs)
+        return value + _DECAY * weights @ weights, slope @ sample.features + 2 * _DECAY * weights
+
+    start = np.zeros(sample.features.shape[1])
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    return Linear(found.x)
