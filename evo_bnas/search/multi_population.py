@@ -9,8 +9,8 @@ population widens it, and their elites change places. Chosen here, since the abs
 - Each keeps 20 members by rank and crowding, so that both together ask for as many predictions as the one
   population of `surrogate`; every five generations the five best of each are copied to the other.
 - What is measured comes from the predicted front of both, spread over the cost.
-- The comparison is one of Bradley and Terry, antisymmetric by construction. The paper's support vector
-  machine is `pair-svm`: about as accurate, and a thousand times slower to ask.
+- The comparison is one of Bradley and Terry, antisymmetric by construction and cheap to ask. The paper's
+  support vector machine is the surrogate `pair-svm`; `analysis.surrogate_quality` compares the two.
 """
 
 import numpy as np
