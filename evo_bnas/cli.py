@@ -267,9 +267,9 @@ def _begin(target: str, out: Path | None, overrides: list[str] | None) -> "Run":
         if out or overrides:
             raise UsageError(f"{target} is a run already: --out and --set go with a recipe")
         return Run.open(Path(target))
-    from evo_bnas import workflow
+    from evo_bnas import beginning
 
-    return workflow.start(target, out, overrides or ())
+    return beginning.start(target, out, overrides or ())
 
 
 def _open(target: str) -> "Run":

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from evo_bnas import card, data, findings, recipe
+from evo_bnas import card, data, findings
+from evo_bnas.beginning import earlier_archives, start
 from evo_bnas.binary import weights_file
 from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.network import Network, save_network
@@ -20,8 +21,8 @@ from evo_bnas.evaluate.engine import Evaluator, InProcess
 from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator, classified, error_of
 from evo_bnas.progress import Report, silent
 from evo_bnas.results.archive import Archive
-from evo_bnas.results.journal import Journal, read
-from evo_bnas.run import OUT, Run
+from evo_bnas.results.journal import Journal
+from evo_bnas.run import Run
 from evo_bnas.search import EXPLORERS, MODELLED, warm_start
 from evo_bnas.search.judgement import judgements
 from evo_bnas.search.loop import search as search_loop
@@ -41,20 +42,6 @@ from evo_bnas.train.supernet import train_supernet
 # Images of one forward pass when accuracy is measured; part of the protocol, since sums round by it.
 _BATCH = 128
 _CALIBRATION_IMAGES = 512
-
-
-def start(name: str | Path, out: Path | None = None, overrides: Sequence[str] = ()) -> Run:
-    """Begin the run of a recipe, or take up the one that is in its folder.
-
-    The folder is `runs/out/<recipe>` unless `out` says otherwise. Raises UsageError, with nothing
-    written, where the recipe, its space, its limits or its warm start are wrong.
-    """
-    wanted = recipe.load(name, overrides)
-    space = recipe.fitted_space(wanted)
-    asked = wanted.search
-    EXPLORERS[asked.explorer](Problem(space, asked.objectives, asked.limits), asked.population)
-    _earlier(asked.warm_start, space)
-    return Run.start(wanted, space, out or OUT / Path(name).stem)
 
 
 def run(
@@ -101,7 +88,7 @@ def search(run: Run, report: Report = silent) -> list[str]:
         scorer = evaluator(run)
         _check_same_scores(run, book.archive, scorer)
         measured, prior = warm_start.divide(
-            _earlier(asked.warm_start, run.space), scorer.weights, scorer.conditions.hash
+            earlier_archives(asked.warm_start, run.space), scorer.weights, scorer.conditions.hash
         )
         warm_start.enter(book, measured)
         problem = Problem(run.space, asked.objectives, asked.limits, asked.max_error, prior)
@@ -255,22 +242,6 @@ def _check_same_scores(run: Run, known: Archive, scorer: SupernetEvaluator) -> N
                     f"{run.journal_file}: holds scores of {what} {found}, but the run now has {now}; "
                     "restore the old file, or search in another folder with --out"
                 )
-
-
-def _earlier(names: Sequence[str], space: Space) -> list[Archive]:
-    """The archives of earlier runs; raises UsageError where one is of another space, or has none."""
-    archives = []
-    for name in names:
-        earlier = Run.open(Path(name) if Path(name).is_dir() else OUT / name)
-        if earlier.space.hash != space.hash:
-            raise UsageError(
-                f"search.warm_start: {name} searched the space {earlier.space.name}, which differs from the "
-                f"{space.name} of this run; name a run of the same space"
-            )
-        if not earlier.journal_file.exists():
-            raise UsageError(f"search.warm_start: {name} has not searched yet; run evo-bnas search {name}")
-        archives.append(read(earlier.journal_file))
-    return archives
 
 
 def _worth(problem: Problem, known: Archive, explorer: str) -> list[str]:

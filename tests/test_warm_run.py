@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evo_bnas import findings, workflow
+from evo_bnas import beginning, findings, workflow
 from evo_bnas.errors import UsageError
 from evo_bnas.results.archive import WARM_START
 from evo_bnas.run import Run
@@ -21,7 +21,7 @@ SMALL = (
 
 
 def begun(folder: Path, *overrides: str) -> Run:
-    return workflow.start("digits", folder, [*SMALL, *overrides])
+    return beginning.start("digits", folder, [*SMALL, *overrides])
 
 
 def searched(folder: Path, *overrides: str) -> Run:

@@ -1,8 +1,7 @@
 """The last phase of a search: what is one gene from the front.
 
-A local search around the front closes the gap that a surrogate leaves where it is wrong (Dudziak et al.,
-"BRP-NAS", NeurIPS 2020, and White et al., "Local search is state of the art for neural architecture search
-benchmarks", UAI 2021, both find one-gene moves hard to beat near the end).
+A local search around the front closes the gap that a surrogate leaves where it is wrong; on small spaces
+one-gene moves alone are hard to beat (White et al., arXiv 2005.02960).
 """
 
 from collections.abc import Sequence
