@@ -152,18 +152,19 @@ def _live_bytes(blueprint: Blueprint) -> list[int]:
     A map that is read for the last time by a sign is packed first and freed; everything else that the
     node or a later one reads stays as float32.
     """
+    maps = [4 * elements(node) for node in blueprint.nodes]  # bytes as float32
     rows = []
     held = 0  # bytes of earlier maps that this node or a later one reads
     for index, node in enumerate(blueprint.nodes):
-        live = held + 4 * elements(node)
+        live = held + maps[index]
         last_read = {source for source in node.inputs if blueprint.last_use[source] == index}
         if node.input_bits == 1:
             signed = node.inputs[0]
             live += -(-elements(blueprint.nodes[signed]) // BITS_PER_BYTE)
             if signed in last_read and signed not in node.inputs[1:]:
-                live -= 4 * elements(blueprint.nodes[signed])
+                live -= maps[signed]
         rows.append(live)
-        held += 4 * (elements(node) - sum(elements(blueprint.nodes[i]) for i in last_read))
+        held += maps[index] - sum(maps[source] for source in last_read)
     return rows
 
 

@@ -25,7 +25,7 @@ from evo_bnas.space.genes import Architecture
 _DESIGN = 20
 
 MEMBERS = 40  # of the population of an inner search
-GENERATIONS = 15
+GENERATIONS = 12
 
 
 class SurrogateSearch:
