@@ -17,7 +17,7 @@ from time import perf_counter
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.trial import Trial
 from evo_bnas import console
@@ -154,10 +154,10 @@ def plot(curves: Sequence[Curve], evaluations: int, title: str, path: Path) -> N
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xlabel("distinct evaluations")
-    axes.set_ylabel("missing of the hypervolume")
+    axes.set_ylabel("missing of the true hypervolume (1 - fraction)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e6e8ec", linewidth=0.7)
     axes.legend(loc="lower left", frameon=False, fontsize=9)
