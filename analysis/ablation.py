@@ -7,13 +7,13 @@ quartiles over seeds. All variants have the same seeds, batches and budget.
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
+from analysis import command
 from analysis.regression import ridge
 from analysis.search_efficiency import GOALS, Curve, Method, compare
 from analysis.trial import Trial
@@ -100,23 +100,17 @@ class Variant:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    try:
-        _run(_parser().parse_args(arguments))
-    except UsageError as failure:
-        console.complain(str(failure))
-        sys.exit(2)
+    command.run(_run, _parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis.ablation", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command.parser("analysis.ablation", __doc__)
     parser.add_argument("--table", type=Path, required=True, help="CSV, or the JSON of NAS-Bench-Macro")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="names with commas between")
     parser.add_argument("--objectives", default="error,flops", help="names with commas")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--evaluations", type=int, default=150)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--format", choices=("table", "json"), default="table")
     return parser
 
 

@@ -8,12 +8,12 @@ beside that of n log n. Run it with OMP_NUM_THREADS=1, or the time of all thread
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from time import process_time
 
 import numpy as np
 
+from analysis import command
 from evo_bnas import console
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.results.archive import Archive, Proposal
@@ -83,20 +83,14 @@ def growth(sizes: Sequence[int], values: Sequence[float]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    try:
-        _run(_parser().parse_args(arguments))
-    except UsageError as failure:
-        console.complain(str(failure))
-        sys.exit(2)
+    command.run(_run, _parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis.proposal_overhead", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command.parser("analysis.proposal_overhead", __doc__)
     parser.add_argument("--explorers", default="surrogate,multi-population,nsga2", help="names with commas")
     parser.add_argument("--batch", type=int, default=16, help="proposals of a round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--format", choices=("table", "json"), default="table")
     return parser
 
 

@@ -8,7 +8,6 @@ of its architecture. Quartiles are over seeds.
 """
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from analysis import command
 from analysis.trial import Trial
 from evo_bnas import console
 from evo_bnas.durable import replace
@@ -166,16 +166,11 @@ def plot(curves: Sequence[Curve], evaluations: int, title: str, path: Path) -> N
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    try:
-        _run(_parser().parse_args(arguments))
-    except UsageError as failure:
-        console.complain(str(failure))
-        sys.exit(2)
+    command.run(_run, _parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis.search_efficiency", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command.parser("analysis.search_efficiency", __doc__)
     parser.add_argument("--table", type=Path, required=True, help="CSV, or the JSON of NAS-Bench-Macro")
     parser.add_argument("--explorers", default="nsga2,random", help="names with commas; empty for none")
     parser.add_argument("--objectives", default="error,flops", help="names with commas")
@@ -187,7 +182,6 @@ def _parser() -> argparse.ArgumentParser:
     peers = "also pymoo's and Optuna's searches: all of them, or names with commas"
     parser.add_argument("--peers", nargs="?", const="all", default="", help=peers)
     parser.add_argument("--out", type=Path, help="folder for search_efficiency.png")
-    parser.add_argument("--format", choices=("table", "json"), default="table")
     return parser
 
 

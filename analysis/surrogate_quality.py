@@ -7,13 +7,13 @@ networks. Beside them stand a regression of the error, and the dearer network as
 """
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import process_time
 
 import numpy as np
 
+from analysis import command
 from analysis.regression import ridge
 from evo_bnas import console
 from evo_bnas.errors import UsageError
@@ -51,20 +51,14 @@ def taus(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    try:
-        _run(_parser().parse_args(arguments))
-    except UsageError as failure:
-        console.complain(str(failure))
-        sys.exit(2)
+    command.run(_run, _parser(), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis.surrogate_quality", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = command.parser("analysis.surrogate_quality", __doc__)
     parser.add_argument("--table", type=Path, required=True, help="CSV, or the JSON of NAS-Bench-Macro")
     parser.add_argument("--objectives", default="error,flops", help="their first cost is `cost alone`")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--format", choices=("table", "json"), default="table")
     return parser
 
 

@@ -113,8 +113,8 @@ def search(run: Run, report: Report = silent) -> list[str]:
 def retrain(run: Run, key: str, report: Report = silent) -> Card:
     """Train a network of the run's space to the end, unless that is done; its card.
 
-    It learns from the train and the search split together, since the search is over, and meets the test
-    split once, at the end. Raises UsageError where the key is not of the space.
+    It learns from the train and the search split together, since the search is over; the test split is
+    looked at for the card alone and decides nothing. Raises UsageError where the key is not of the space.
     """
     try:
         architecture = run.space.parse(key)
