@@ -7,7 +7,7 @@ import pandas as pd
 from evo_bnas.durable import write_bytes
 from evo_bnas.errors import UsageError
 from evo_bnas.results import journal
-from evo_bnas.results.front import front, hypervolume
+from evo_bnas.results.front import front, hypervolume_trace
 from evo_bnas.results.pick import Pick, pick
 from evo_bnas.results.plot import plot_front
 from evo_bnas.run import Run
@@ -25,15 +25,23 @@ def archive(run: Run) -> pd.DataFrame:
 
 
 def best(run: Run) -> pd.DataFrame:
-    """The front over the recipe's objectives, cheapest first."""
-    return front(archive(run), run.recipe.search.objectives)
+    """The front over the recipe's objectives, cheapest first; raises UsageError where nothing is scored."""
+    found = front(archive(run), run.recipe.search.objectives)
+    if found.empty:
+        raise UsageError(f"{run.folder}: no network has been scored yet; run `evo-bnas search {run.folder}`")
+    return found
+
+
+def trace(run: Run) -> list[float]:
+    """Normalised hypervolume, in [0, 1], after each scored network."""
+    asked = run.recipe.search
+    problem = Problem(run.space, asked.objectives, asked.limits)
+    return hypervolume_trace(archive(run), asked.objectives, problem.bounds())
 
 
 def covered(run: Run) -> float:
-    """Normalised hypervolume of what was found, in [0, 1]."""
-    asked = run.recipe.search
-    problem = Problem(run.space, asked.objectives, asked.limits)
-    return hypervolume(archive(run), asked.objectives, problem.bounds())
+    """Normalised hypervolume of all that was found."""
+    return (trace(run) or [0.0])[-1]
 
 
 def choose(

@@ -159,6 +159,11 @@ class Run:
         return self.folder / "front.png"
 
     @property
+    def rounds_csv(self) -> Path:
+        """What an explorer's model was worth in each round of the search."""
+        return self.folder / "rounds.csv"
+
+    @property
     def picks(self) -> Path:
         return self.folder / "picks"
 

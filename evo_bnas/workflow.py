@@ -1,10 +1,12 @@
 """The stories of a run, each readable top to bottom: train, search, pick, retrain, all of them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from evo_bnas.binary.network import Network, save_network
 from evo_bnas.binary.weights import Weights
 from evo_bnas.card import Card
 from evo_bnas.data import Dataset, Images
+from evo_bnas.durable import write_bytes
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.engine import Evaluator, InProcess
 from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator, classified, error_of
@@ -107,7 +110,7 @@ def search(run: Run, report: Report = silent) -> list[str]:
             report=report,
         )
         findings.draw(run)
-        return [reason, *_worth(problem, book.archive, asked.explorer)]
+        return [reason, *_worth(run, problem, book.archive)]
 
 
 def retrain(run: Run, key: str, report: Report = silent) -> Card:
@@ -244,17 +247,19 @@ def _check_same_scores(run: Run, known: Archive, scorer: SupernetEvaluator) -> N
                 )
 
 
-def _worth(problem: Problem, known: Archive, explorer: str) -> list[str]:
-    """What the model of an explorer was worth in the last round, and how often it was passed over."""
-    if explorer not in MODELLED:
+def _worth(run: Run, problem: Problem, known: Archive) -> list[str]:
+    """Write down what the model of an explorer was worth in every round, and sum it up in sentences."""
+    if run.recipe.search.explorer not in MODELLED:
         return []
     rounds = list(judgements(problem, known))
     if not rounds:
         return []
+    rows = [asdict(judgement) | {"trusted": judgement.trusted} for judgement in rounds]
+    write_bytes(run.rounds_csv, pd.DataFrame(rows).to_csv(index=False).encode())
     passed_over = sum(not judgement.trusted for judgement in rounds)
     return [
         f"model in the last of {len(rounds)} rounds: {rounds[-1]}",
-        f"rounds left to NSGA-II, since no model could be trusted: {passed_over}",
+        f"rounds left to NSGA-II, since no model could be trusted: {passed_over}; all: {run.rounds_csv}",
     ]
 
 

@@ -67,6 +67,9 @@ def test_a_front_is_read_without_torch(run_folder: Path) -> None:
 def test_a_run_leaves_what_the_design_says(run_folder: Path) -> None:
     for name in ("recipe.yaml", "space.yaml", "environment.json", "supernet.safetensors", "journal.jsonl"):
         assert (run_folder / name).stat().st_size > 0
+    rounds = list(csv.DictReader((run_folder / "rounds.csv").read_text().splitlines()))
+    assert [row["scored"] for row in rounds] == ["6"]
+    assert -1 <= float(rounds[0]["cross_validated"]) <= 1
     assert (run_folder / "front.png").read_bytes().startswith(b"\x89PNG")
     assert not list((run_folder / "checkpoint").iterdir())
     environment = json.loads((run_folder / "environment.json").read_text())
