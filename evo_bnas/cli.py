@@ -102,14 +102,13 @@ def train(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
 @app.command()
 def search(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
     """Search with the trained supernet."""
-    from evo_bnas import findings, readout
+    from evo_bnas import readout
 
     begun = _begin(recipe, out, set_)
     if not begun.supernet_file.exists():
         raise UsageError(f"{begun.folder}: has no trained supernet yet; run evo-bnas train {recipe}")
     _search(begun)
     readout.print_front(begun, None)
-    findings.draw(begun)
     readout.print_next("pick a network", f"evo-bnas pick {begun.folder} --ops 20k")
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from evo_bnas.durable import write_bytes
 from evo_bnas.errors import UsageError
 from evo_bnas.results import journal
-from evo_bnas.results.front import front, hypervolume_trace
+from evo_bnas.results.front import front, hypervolume, hypervolume_trace
 from evo_bnas.results.pick import Pick, pick
 from evo_bnas.results.plot import plot_front
 from evo_bnas.run import Run
@@ -34,14 +34,14 @@ def best(run: Run) -> pd.DataFrame:
 
 def trace(run: Run) -> list[float]:
     """Normalised hypervolume, in [0, 1], after each scored network."""
-    asked = run.recipe.search
-    problem = Problem(run.space, asked.objectives, asked.limits)
-    return hypervolume_trace(archive(run), asked.objectives, problem.bounds())
+    problem = _problem(run)
+    return hypervolume_trace(archive(run), problem.objectives, problem.bounds())
 
 
 def covered(run: Run) -> float:
     """Normalised hypervolume of all that was found."""
-    return (trace(run) or [0.0])[-1]
+    problem = _problem(run)
+    return hypervolume(archive(run), problem.objectives, problem.bounds())
 
 
 def choose(
@@ -63,3 +63,8 @@ def draw(run: Run) -> None:
     except UsageError:
         chosen = None  # nothing found keeps to the recipe's limits; the picture is drawn all the same
     plot_front(archive(run), run.front_png, pick=chosen)
+
+
+def _problem(run: Run) -> Problem:
+    asked = run.recipe.search
+    return Problem(run.space, asked.objectives, asked.limits)
