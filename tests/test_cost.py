@@ -6,25 +6,8 @@ from hypothesis import given
 from evo_bnas.blueprint import Blueprint, Node
 from evo_bnas.cost import cost
 from evo_bnas.score import EXACT, OBJECTIVES, exact_objectives
-from evo_bnas.space.catalogue import build
 from evo_bnas.space.genes import Architecture, Space
 from tests.strategies import SPACES, drawn
-
-# Lin et al., NAS-BNN: the choices of every stage, which are those of every block in its ends.
-NAS_BNN = {
-    "family": "chain",
-    "block": "react",
-    "image": [3, 224, 224],
-    "classes": 1000,
-    "stem": {"channels": [24, 32, 48], "stride": 2},
-    "stages": [
-        {"channels": [48, 64, 96], "blocks": [2, 3]},
-        {"channels": [96, 128, 192], "blocks": [2, 3], "stride": 2, "kernel": [3, 5], "groups": [1, 2]},
-        {"channels": [192, 256, 384], "blocks": [2, 3], "stride": 2, "kernel": [3, 5], "groups": [2, 4]},
-        {"channels": [384, 512, 768], "blocks": [8, 9], "stride": 2, "kernel": [3, 5], "groups": [4, 8]},
-        {"channels": [768, 1024, 1536], "blocks": [2, 3], "stride": 2, "kernel": [3, 5], "groups": [8, 16]},
-    ],
-}
 
 
 def binary_resnet(stem: list[Node], widths: list[int], layers: int, classes: int, *, real: bool) -> Blueprint:
@@ -97,7 +80,7 @@ def test_resnet_20_for_cifar() -> None:
 
 
 def test_the_ends_of_nas_bnn_in_its_own_profile() -> None:
-    space = build("nas-bnn", NAS_BNN, "test")
+    space = SPACES["elastic-mobile-224"]
     ends = [cost(space.draw(end), "nas-bnn") for end in (space.smallest(), space.largest())]
     assert [end.ops for end in ends] == [20_772_760, 331_814_248]
 

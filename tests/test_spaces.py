@@ -2,23 +2,30 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from math import prod
+from dataclasses import replace
+from functools import cache
+from math import comb
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_bnas.blueprint import tensors
+from evo_bnas.cost import cost
 from evo_bnas.errors import UsageError
-from evo_bnas.score import EXACT
+from evo_bnas.score import EXACT, exact_objectives
+from evo_bnas.search.breeding import Breeding
+from evo_bnas.search.problem import Problem
 from evo_bnas.space.catalogue import build, load, names
+from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.genes import Architecture, Space
 from tests.strategies import SPACES, architectures, drawn, genes, spaces
 
+CHAINS = {name: space for name, space in SPACES.items() if isinstance(space, ChainSpace)}
 every_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 SMALL: dict[str, Any] = {
@@ -33,9 +40,44 @@ SMALL: dict[str, Any] = {
     ],
 }
 
+# Few enough to be listed, and with constraints that make fewer channels or more groups dearer now and then.
+ORDERED: dict[str, Any] = {
+    "family": "chain",
+    "block": "react",
+    "image": [1, 8, 8],
+    "classes": 10,
+    "constraints": {"nondecreasing": "channels", "min_group": 8},
+    "stem": {"channels": [8, 16]},
+    "stages": [
+        {"blocks": [1, 3], "each": {"channels": [8, 16, 24]}, "groups": [1, 2]},
+        {"blocks": [1, 2], "stride": 2, "each": {"channels": [24, 32], "groups": [1, 2, 4]}},
+    ],
+}
+CHOSEN: dict[str, Any] = {
+    "family": "chain",
+    "block": "choice",
+    "image": [1, 8, 8],
+    "classes": 10,
+    "constraints": {"max_parameter_free": "1/3"},
+    "stem": {"kernel": [1, 3]},
+    "stages": [
+        {"channels": [8, 16], "blocks": 2, "each": {"operation": ["b5", "d3", "b3g4", "max3", "skip"]}},
+        {"channels": 16, "blocks": 2, "stride": 2, "each": {"operation": ["b3", "avg3", "skip"]}},
+    ],
+}
+ENUMERABLE = [
+    SPACES["group-mobile-8"],
+    *(build(f"listed-{i}", content, "test") for i, content in enumerate((SMALL, ORDERED, CHOSEN))),
+]
+
 
 def test_the_shipped_spaces() -> None:
-    assert {"elastic-8", "group-mobile-8", "group-mobile-32", "group-mobile-224"} <= set(names())
+    sized = {
+        f"{name}-{size}"
+        for name in ("group-mobile", "elastic-mobile", "elastic-resnet", "op-chain")
+        for size in (8, 32, 224)
+    }
+    assert sized | {"elastic-8"} <= set(names())
 
 
 @given(drawn())
@@ -71,10 +113,20 @@ def test_different_keys_are_different_networks(pair: tuple[Space, Architecture],
 
 
 @given(drawn())
-def test_neighbours_differ_in_one_gene(pair: tuple[Space, Architecture]) -> None:
+@settings(max_examples=50)
+def test_neighbours_are_other_legal_architectures(pair: tuple[Space, Architecture]) -> None:
     space, architecture = pair
     neighbours = space.neighbours(architecture)
+    assert architecture not in neighbours
     assert len(set(neighbours)) == len(neighbours)
+    assert all(space.repair(neighbour.genes) == neighbour.genes for neighbour in neighbours)
+
+
+@given(st.data())
+def test_without_constraints_neighbours_differ_in_one_gene(data: st.DataObject) -> None:
+    space = SPACES["elastic-8"]
+    architecture = data.draw(architectures(space))
+    neighbours = space.neighbours(architecture)
     active = space.active(architecture.genes)
     # Every active gene has its other options, and each is another architecture.
     assert len(neighbours) == sum(size - 1 for size, on in zip(space.sizes, active, strict=True) if on)
@@ -86,65 +138,108 @@ def test_neighbours_differ_in_one_gene(pair: tuple[Space, Architecture]) -> None
     assert all(architecture in space.neighbours(other) for other in like[:2])
 
 
+@cache
+def envelope(space: Space) -> dict[tuple[str, str], tuple[int, ...]]:
+    return {(node.name, spec.name): spec.shape for node in space.envelope() for spec in tensors(node)}
+
+
 @given(drawn())
 def test_every_tensor_fits_into_the_envelope(pair: tuple[Space, Architecture]) -> None:
     space, architecture = pair
-    widest = {(node.name, spec.name): spec.shape for node in space.envelope() for spec in tensors(node)}
+    widest = envelope(space)
     for node in space.draw(architecture).nodes:
         for spec in tensors(node):
             room = widest[node.name, spec.name]
             assert all(size <= most for size, most in zip(spec.shape, room, strict=True))
 
 
-@every_space
+@pytest.mark.parametrize("space", CHAINS.values(), ids=CHAINS)
 def test_the_envelope_is_no_wider_than_the_widest(space: Space) -> None:
-    dense = {(node.name, spec.name): prod(spec.shape) for node in space.envelope() for spec in tensors(node)}
-    drawn_ = {(node.name, spec.name) for node in space.draw(space.largest()).nodes for spec in tensors(node)}
-    assert set(dense) == drawn_
+    largest = space.largest()
+    widest: dict[tuple[str, str], tuple[int, ...]] = {}
+    for network in (largest, *space.neighbours(largest)):
+        for node in space.draw(network).nodes:
+            # Groups are a mask on dense weights; depthwise weights are no choice and stay as they are.
+            dense = node if node.groups == node.cin else replace(node, groups=1)
+            for spec in tensors(dense):
+                known = widest.get((node.name, spec.name), spec.shape)
+                widest[node.name, spec.name] = tuple(map(max, known, spec.shape))
+    assert envelope(space) == widest
 
 
-@every_space
+@pytest.mark.parametrize("space", CHAINS.values(), ids=CHAINS)
 def test_the_largest_has_every_place(space: Space) -> None:
     assert all(space.active(space.largest().genes))
 
 
-@pytest.mark.parametrize(
-    "space", [SPACES["group-mobile-8"], build("small", SMALL, "test")], ids=lambda s: s.name
-)
-def test_the_count_is_that_of_the_enumeration(space: Space) -> None:
+@pytest.mark.parametrize("space", ENUMERABLE, ids=lambda space: space.name)
+def test_counts_and_ends_are_those_of_the_enumeration(space: Space) -> None:
     listed = list(space.enumerate())
     assert len(set(listed)) == len(listed)
     assert space.count() == (len(listed), True)
     assert Space.count(space) == (len(listed), True)
+    costs = [exact_objectives(space.cost(architecture)) for architecture in listed]
+    for name in EXACT:
+        values = [row[name] for row in costs]
+        assert space.bounds(name) == (min(values), max(values))
+        assert space.costs(space.cheapest(name))[name] == min(values)
+    assert space.costs(space.smallest())["ops"] == space.bounds("ops")[0]
+    assert space.costs(space.largest())["ops"] == space.bounds("ops")[1]
 
 
 def test_the_count_of_group_mobile_8() -> None:
     assert SPACES["group-mobile-8"].count().number == 2 * 3 * 3 * 4 * 4
 
 
-@every_space
-def test_an_estimated_count_is_near_the_exact_one(space: Space) -> None:
+def test_an_estimated_count_is_near_the_exact_one() -> None:
     # What a family without a formula of its own would say.
+    space = SPACES["elastic-8"]
     assert Space.count(space).number == pytest.approx(space.count().number, rel=0.05)
 
 
+def widths_in_order(blocks: int) -> int:
+    """Ways to give so many blocks one of three widths each that never decrease."""
+    return comb(blocks + 2, 2)
+
+
+PER_DEPTH = 6**2 + 6**3 + 6**4  # two kernels and three groups a block, of 2 to 4 blocks
+
+
+def test_the_sizes_of_the_published_spaces() -> None:
+    depths = {48: (2, 3), 96: (2, 3), 192: (2, 3), 384: (8, 9), 768: (2, 3)}
+    nas_bnn = 3  # widths of the stem
+    for width, numbers in depths.items():
+        choices = 1 if width == 48 else 4  # kernels and groups
+        nas_bnn *= sum(widths_in_order(number) * choices**number for number in numbers)
+    assert nas_bnn == pytest.approx(3.3e17, rel=0.01)
+    operations = sum(comb(12, free) * 2**free * 5 ** (12 - free) for free in range(4 + 1))
+    sizes = {
+        "elastic-mobile-224": nas_bnn,
+        "elastic-resnet-32": 3**3 * PER_DEPTH**3,
+        "elastic-resnet-224": 3**4 * PER_DEPTH**3 * (6**3 + 6**4 + 6**6),
+        "op-chain-32": operations,
+    }
+    assert {name: SPACES[name].count() for name in sizes} == {n: (size, True) for n, size in sizes.items()}
+
+
 @every_space
-def test_uniform_samples_follow_the_generator(space: Space) -> None:
+def test_samples_follow_the_generator(space: Space) -> None:
     one, other = ([space.sample(np.random.default_rng(3)) for _ in range(2)] for _ in range(2))
     assert one == other
-    draws = np.array([space.sample(np.random.default_rng(i)).genes for i in range(300)])
-    for index, size in enumerate(space.sizes):
-        assert len(np.unique(draws[:, index])) == size
 
 
-@every_space
+@pytest.mark.parametrize("name", ["elastic-8", "elastic-mobile-224", "elastic-resnet-8", "op-chain-32"])
 @pytest.mark.parametrize("objective", ["ops", "params"])
-def test_tilted_samples_reach_every_tenth_of_the_range(space: Space, objective: str) -> None:
+def test_tilted_samples_reach_every_tenth_of_the_range_and_every_option(name: str, objective: str) -> None:
+    space = SPACES[name]
     rng = np.random.default_rng(0)
     low, high = space.bounds(objective)
-    costs = [getattr(space.cost(space.sample_tilted(rng, objective)), objective) for _ in range(400)]
+    draws = [space.sample_tilted(rng, objective) for _ in range(400)]
+    costs = [space.costs(draw)[objective] for draw in draws]
     tenths = np.minimum((np.array(costs) - low) / (high - low) * 10, 9).astype(int)
     assert set(tenths.tolist()) == set(range(10))
+    genes = np.array([draw.genes for draw in draws])
+    assert [len(np.unique(column)) for column in genes.T] == list(space.sizes)
 
 
 def test_elastic_8_spans_four_times_in_ops() -> None:
@@ -153,12 +248,37 @@ def test_elastic_8_spans_four_times_in_ops() -> None:
 
 
 @given(drawn())
-def test_neighbouring_options_cost_in_order(pair: tuple[Space, Architecture]) -> None:
-    """No architecture is cheaper than the smallest by its neighbours either."""
+@settings(max_examples=50)
+def test_costs_are_those_of_the_drawing_and_within_the_bounds(pair: tuple[Space, Architecture]) -> None:
     space, architecture = pair
-    smallest = space.cost(space.smallest())
-    for neighbour in space.neighbours(architecture)[:5]:
-        assert all(getattr(space.cost(neighbour), name) >= getattr(smallest, name) for name in EXACT)
+    assert space.costs(architecture) == exact_objectives(cost(space.draw(architecture)))
+    for network in (architecture, *space.neighbours(architecture)[:5]):
+        for name, value in space.costs(network).items():
+            low, high = space.bounds(name)
+            assert low <= value <= high, name
+
+
+@pytest.mark.parametrize("space", CHAINS.values(), ids=CHAINS)
+def test_least_costs_are_those_of_a_network(space: Space) -> None:
+    for name in EXACT:
+        cheapest = space.cheapest(name)
+        assert space.parse(cheapest.key) == cheapest
+        assert exact_objectives(cost(space.draw(cheapest)))[name] == space.bounds(name)[0]
+    for end, which in ((space.smallest(), 0), (space.largest(), 1)):
+        assert cost(space.draw(end)).ops == space.bounds("ops")[which]
+
+
+@every_space
+def test_crossover_and_mutation_give_legal_architectures(space: Space) -> None:
+    rng = np.random.default_rng(0)
+    breeding = Breeding(Problem(space, ("ops", "params")))
+    parents = [space.sample(rng) for _ in range(20)]
+    values = np.array([[space.costs(parent)[name] for name in ("ops", "params")] for parent in parents])
+    survivors = breeding.survivors(parents, values, 20, rng)
+    for child in breeding.offspring(survivors, 20, rng):
+        assert space.repair(child.genes) == child.genes
+        assert space.parse(child.key) == child
+        assert space.draw(child).classes == space.classes
 
 
 @every_space
@@ -239,7 +359,13 @@ def _top(**fields: object) -> Callable[[dict[str, Any]], None]:
         (_top(clases=3), 'clases: unknown key; did you mean "classes"?'),
         (_top(classes="ten"), "classes: input should be a valid integer (got 'ten')"),
         (_top(classes=1), "classes: input should be greater than or equal to 2 (got 1)"),
-        (_top(block="reakt"), "block: input should be 'react' (got 'reakt')"),
+        (_top(block="reakt"), "block: 'reakt' is unknown; did you mean \"react\"?"),
+        (_top(transition={"weights": "real"}), "transition: a react block widens by itself; leave it out"),
+        (_top(stem={"kind": "quick"}), "stem: a quick stem has stride 4"),
+        (_top(constraints={"min_grup": 8}), "'min_grup' is no constraint; did you mean \"min_group\"?"),
+        (_top(constraints={"min_group": 0}), "constraints: min_group: 0 is no number of channels"),
+        (_top(constraints={"nondecreasing": "depth"}), "nondecreasing: 'depth' cannot be ordered"),
+        (_top(constraints={"max_parameter_free": 2}), "max_parameter_free: 2 is no share"),
         (_top(image=[8, 8]), "image.3: is missing"),
         (_top(stages=[]), "stages: must not be empty"),
         (_top(stem=3), "stem: must hold `key: value` pairs (got 3)"),
@@ -255,6 +381,18 @@ def _top(**fields: object) -> Callable[[dict[str, Any]], None]:
         (_stage(kernel=[3, 4]), "stages.2.kernel: kernel 4 is even; write 3 or 5"),
         (_stage(each={"groups": [1, 3]}), "stages.2.groups: 3 groups do not divide 16 channels"),
         (_stage(groups=2), "stages.2: groups stands in the stage and under `each`; keep one of them"),
+        (
+            _top(block="quick", transition={"weights": "ternary"}),
+            "transition.weights: input should be 'real' or 'binary' (got 'ternary')",
+        ),
+        (_top(block="choice"), "stages.1.kernel: a choice block has none; it takes channels and operation"),
+        (_stage(each={"channels": [64, 96]}), "channels stands in the stage and under `each`"),
+        (_stage(channels=None), "stages.2: channels is missing; write it in the stage, or under `each`"),
+        (
+            lambda content: content["stages"].append({"blocks": 2, "each": {"channels": [64, 96]}}),
+            "stages.3.each.channels: 64 may follow 96, but a parameter-free shortcut cannot narrow; "
+            "write `constraints: {nondecreasing: channels}`",
+        ),
         (_stage(stride=5), "stages.2.stride: input should be less than or equal to 4 (got 5)"),
     ],
 )

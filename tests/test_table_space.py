@@ -50,6 +50,18 @@ def test_a_csv_file_gives_genes_by_option_name_costs_and_scores(tmp_path: Path) 
     assert space.active(space.parse("skip-").genes) == (True, False)
 
 
+def test_errors_of_several_seeds_are_averaged(tmp_path: Path) -> None:
+    text = "gene_0,error_0,error_1,ops\na,0.1,0.3,5\nb,0.2,0.2,9\n"
+    space, _ = load_table(written(tmp_path / "seeds.csv", text))
+    assert {key: row["error"] for key, row in space.scores.items()} == pytest.approx({"a": 0.2, "b": 0.2})
+    assert space.objectives == ("error", "ops")
+
+
+def test_a_mean_error_beside_errors_of_seeds_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="keep one or the others"):
+        load_table(written(tmp_path / "both.csv", "gene_0,error,error_0,ops\na,0.1,0.3,5\n"))
+
+
 @given(st.sampled_from([SEPARABLE, SPARSE]), st.data())
 def test_any_genes_stand_for_a_row_and_rows_for_themselves(space: TableSpace, data: st.DataObject) -> None:
     raw = data.draw(st.tuples(*(st.integers(0, size - 1) for size in space.sizes)))

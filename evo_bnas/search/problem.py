@@ -72,12 +72,17 @@ class Problem:
         return {name: self.space.bounds(name) for name in self.objectives}
 
     def smallest(self) -> Architecture:
-        """The cheapest architecture, which is within the limits, or there would be no problem."""
-        return self.space.smallest()
+        """The architecture of the fewest ops; where limits exclude that, the one that best keeps to them."""
+        return self._smallest
 
     def largest(self) -> Architecture:
         """The dearest architecture within the limits that one-gene moves, the dearest first, lead up to."""
         return self._largest
+
+    @cached_property
+    def _smallest(self) -> Architecture:
+        ends = [self.space.smallest(), *(self.space.cheapest(name) for name in self.limits)]
+        return min(ends, key=lambda end: self._excess(end, self.limits))
 
     @cached_property
     def _largest(self) -> Architecture:
@@ -100,7 +105,7 @@ class Problem:
                 return draw
         # Down to a random share of the way, or such samples would crowd under the limits.
         share = rng.random()
-        least = self.costs(self.space.smallest())
+        least = self.costs(self.smallest())
         goals = {name: least[name] + share * (limit - least[name]) for name, limit in self.limits.items()}
         return self._descend(draw, goals, rng)
 

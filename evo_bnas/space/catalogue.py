@@ -1,18 +1,25 @@
 """Search spaces by name: the shipped ones, or a path to a YAML file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.shipped import shipped
+from evo_bnas.space.cell import CellSpace
+from evo_bnas.space.cell_definition import CellDefinition
 from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.chain_definition import ChainDefinition
 from evo_bnas.space.genes import Space
-from evo_bnas.yaml_file import read, validate
+from evo_bnas.space.nb201 import NB201Definition, NB201Space
+from evo_bnas.yaml_file import Settings, read, validate
 
 # One entry a topology: the model of its YAML and the space that it spans.
-FAMILIES = {"chain": (ChainDefinition, ChainSpace)}
+FAMILIES: dict[str, tuple[type[Settings], Callable[[str, Any], Space]]] = {
+    "chain": (ChainDefinition, ChainSpace),
+    "cell": (CellDefinition, CellSpace),
+    "nb201": (NB201Definition, NB201Space),
+}
 
 
 def names() -> list[str]:
@@ -36,4 +43,8 @@ def build(name: str, content: Mapping[str, Any], source: str) -> Space:
     if not isinstance(family, str) or family not in FAMILIES:
         raise UsageError(f"{source}: family: {family!r} is unknown; choose from {', '.join(FAMILIES)}")
     definition, space = FAMILIES[family]
-    return space(name, validate(definition, content, source))
+    valid = validate(definition, content, source)
+    try:
+        return space(name, valid)
+    except ValueError as failure:  # constraints that leave no option somewhere
+        raise UsageError(f"{source}: {failure}") from None

@@ -1,95 +1,141 @@
 """Chain spaces: a stem, stages of equal blocks, a classifier; each number may be a choice."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from evo_bnas.blueprint import Blueprint, Node
-from evo_bnas.space.chain_definition import BLOCK_FIELDS, STAGE_FIELDS, ChainDefinition
-from evo_bnas.space.chain_drawing import Block, Plan, draw
+from evo_bnas.cost import cost
+from evo_bnas.score import EXACT, exact_objectives
+from evo_bnas.space.chain_definition import ChainDefinition
+from evo_bnas.space.chain_drawing import Segment, draw, draw_alone
+from evo_bnas.space.chain_graph import NOTHING, Costs, Graph, together
+from evo_bnas.space.chain_walk import Place, Walk
+from evo_bnas.space.constraints import Option
 from evo_bnas.space.genes import Architecture, Count, Gene, Genes, Space
 
-# The letter that stands for each number in a key.
-_LETTERS = {"channels": "c", "blocks": "d", "kernel": "k", "groups": "g", "pointwise_groups": "p"}
-_TOKEN = re.compile(r"([a-z])(\d+)")
-
-_Place = tuple[int, int, str]  # stage (0: stem), block (0: the whole stage), field
+# The letter that stands for each number in a key; an operation stands there by its name.
+_LETTERS = {
+    "channels": "c",
+    "blocks": "d",
+    "kernel": "k",
+    "groups": "g",
+    "pointwise_groups": "p",
+    "operation": "",
+}
+_NUMBER = re.compile(r"([a-z])(\d+)")
+_NAME = re.compile(r"()([a-z][a-z0-9]*)")
 
 
 class ChainSpace(Space):
-    """The space that a chain definition spans."""
+    """The space that a chain definition spans; raises ValueError where constraints leave nothing of it."""
 
     def __init__(self, name: str, chain: ChainDefinition) -> None:
         self.name = name
         self.chain = chain
         self.image = chain.image
         self.classes = chain.classes
-        self._options = dict(_places(chain))
+        self._walk = Walk(chain)
+        self._options = self._walk.options
         self._where = {
             place: index for index, place in enumerate(p for p, o in self._options.items() if len(o) > 1)
         }
         self.genes = tuple(Gene(_gene_name(p), self._options[p]) for p in self._where)
+        self._fixed = {place: options[0] for place, options in self._options.items()}
+        self._segment_costs: dict[Segment, Costs] = {}
+        self._cheapest: dict[str, Architecture] = {}
+        if chain.constraints:
+            self._graph  # noqa: B018  drawn here, so that an infeasible space is refused at once
+
+    def repair(self, genes: Sequence[int]) -> Genes:
+        """The canonical form of any option indices.
+
+        What constraints refuse gives way to the last option before it that they allow, or to the first;
+        then inactive genes take their first option.
+        """
+        if not self.chain.constraints:
+            return super().repair(genes)
+        return self._encode(self._walk.settle(self._taken([int(gene) for gene in genes])))
 
     def active(self, genes: Genes) -> tuple[bool, ...]:
-        depth = {s: self._value(genes, (s, 0, "blocks")) for s in self._stages()}
-        return tuple(block == 0 or block <= depth[stage] for stage, block, _ in self._where)
+        depth = {stage: self._depth(genes, stage) for stage in self._walk.stages}
+        return tuple(place.block == 0 or place.block <= depth[place.stage] for place in self._where)
 
     def draw(self, architecture: Architecture) -> Blueprint:
-        return Blueprint(draw(self.chain, self._plan(architecture.genes)))
+        return Blueprint(draw(self.chain, self._walk.segments(self._taken(architecture.genes))))
 
     def envelope(self) -> tuple[Node, ...]:
-        widest = self._plan(self.largest().genes)
-        # Groups are masks on the dense tensor, so the widest weights have one group.
-        dense = tuple(
-            (channels, tuple(replace(b, groups=1, pointwise_groups=1) for b in blocks))
-            for channels, blocks in widest.stages
-        )
-        return draw(self.chain, replace(widest, stages=dense))
+        widest: dict[str, Node] = {}
+        for segment in self._graph.segments:
+            for node in draw_alone(self.chain, segment)[1:]:
+                widest[node.name] = _wider(node, widest.get(node.name, node))
+        return tuple(widest.values())
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        # As `cost` of the drawing, but put together from segments, which networks share.
+        total = NOTHING
+        for segment in self._walk.segments(self._taken(architecture.genes)):
+            total = together(total, self._costs_of(segment))
+        return dict(zip(EXACT, map(_whole, total), strict=True))
 
     def key(self, genes: Genes) -> str:
-        parts = (self._part(genes, stage) for stage in range(len(self.chain.stages) + 1))
-        return "-".join(part for part in parts if part) or "fixed"
+        """Stages joined by dashes: what a stage chooses once, then what its blocks choose, after dots."""
+        texts: dict[int, dict[int, str]] = {}
+        for (place, index), active in zip(self._where.items(), self.active(genes), strict=True):
+            if active:
+                blocks = texts.setdefault(place.stage, {})
+                text = f"{_LETTERS[place.field]}{self.genes[index].options[genes[index]]}"
+                blocks[place.block] = blocks.get(place.block, "") + text
+        return "-".join(".".join(blocks.values()) for blocks in texts.values()) or "fixed"
 
     def parse(self, key: str) -> Architecture:
         # Tokens are read in the order in which `key` writes them: genes that are inactive never come.
-        tokens = _TOKEN.findall(key)
         genes = [0] * len(self.genes)
-        taken = 0
-        for (stage, block, field), index in self._where.items():
-            if block and block > self._value(tuple(genes), (stage, 0, "blocks")):
+        end = 0
+        for place, index in self._where.items():
+            if place.block and place.block > self._depth(genes, place.stage):
                 continue
-            gene = self.genes[index]
-            options = self._options[stage, block, field]
-            if taken == len(tokens):
+            gene, letter = self.genes[index], _LETTERS[place.field]
+            token = (_NUMBER if letter else _NAME).search(key, end)
+            if token is None:
                 raise ValueError(f"{key!r} ends before {gene.name}; it reads like {self._example()}")
-            letter, number = tokens[taken]
-            if letter != _LETTERS[field]:
+            if token[1] != letter:
                 raise ValueError(
-                    f"{key!r}: {letter}{number} stands where {gene.name} "
-                    f"({_LETTERS[field]}…) is asked for; it reads like {self._example()}"
+                    f"{key!r}: {token[0]} stands where {gene.name} "
+                    f"({letter}…) is asked for; it reads like {self._example()}"
                 )
-            if int(number) not in options:
-                raise ValueError(f"{key!r}: {gene.name} is {number}; choose from {list(options)}")
-            genes[index] = options.index(int(number))
-            taken += 1
+            option = int(token[2]) if letter else token[2]
+            if option not in gene.options:
+                raise ValueError(f"{key!r}: {gene.name} is {option}; choose from {list(gene.options)}")
+            genes[index] = gene.options.index(option)
+            end = token.end()
+        if self.key(tuple(genes)) != key:
+            raise ValueError(f"{key!r} is no key of {self.name}; it reads like {self._example()}")
         architecture = self.architecture(genes)
         if architecture.key != key:
-            raise ValueError(f"{key!r} is no key of {self.name}; it reads like {self._example()}")
+            raise ValueError(
+                f"{key!r} does not keep to the constraints of {self.name}; near to it is {architecture.key}"
+            )
         return architecture
 
     def smallest(self) -> Architecture:
-        # More groups mean fewer weights; of everything else less is cheaper. Options are sorted.
-        return self._extreme(cheapest=True)
+        return self.cheapest("ops")
 
     def largest(self) -> Architecture:
-        return self._extreme(cheapest=False)
+        return self._largest
+
+    def cheapest(self, objective: str) -> Architecture:
+        if objective not in self._cheapest:
+            taken = self._graph.extreme(self._costs_of, objective, cheapest=True)
+            self._cheapest[objective] = self.architecture(self._encode(taken))
+        return self._cheapest[objective]
+
+    def bounds(self, objective: str) -> tuple[float, float]:
+        return self._bounds[objective] if objective in EXACT else super().bounds(objective)
 
     def fit(self, image: tuple[int, int, int], classes: int) -> "ChainSpace":
-        if image[1:] != self.image[1:]:
-            raise ValueError(
-                f"space {self.name} is made for images of {self.image[1]}x{self.image[2]}, "
-                f"not {image[1]}x{image[2]}"
-            )
+        self._check_size(image)
         fitted = self.chain.model_copy(update={"image": image, "classes": classes})
         return ChainSpace(self.name, fitted)
 
@@ -99,89 +145,73 @@ class ChainSpace(Space):
         return self.chain.model_dump(mode="json", exclude_defaults=True)
 
     def count(self) -> Count:
-        number = 1
-        for stage in range(len(self.chain.stages) + 1):
-            shared = 1
-            blocks: dict[int, int] = {}  # combinations inside each block
-            for (at, block, field), options in self._options.items():
-                if at == stage and block:
-                    blocks[block] = blocks.get(block, 1) * len(options)
-                elif at == stage and field != "blocks":
-                    shared *= len(options)
-            depths = self._options.get((stage, 0, "blocks"), (0,))
-            number *= shared * sum(_product(blocks, depth) for depth in depths)
-        return Count(number, exact=True)
+        return Count(self._graph.count(), exact=True)
 
-    def _stages(self) -> range:
-        return range(1, len(self.chain.stages) + 1)
+    @cached_property
+    def _graph(self) -> Graph:
+        return Graph(self._walk)
 
-    def _value(self, genes: Genes, place: _Place) -> int:
-        """The decided value of one number of the definition."""
-        options = self._options.get(place, (0,))
+    @cached_property
+    def _largest(self) -> Architecture:
+        taken = self._graph.extreme(self._costs_of, "ops", cheapest=False)
+        return self.architecture(self._encode(taken))
+
+    @cached_property
+    def _bounds(self) -> dict[str, tuple[float, float]]:
+        least, most = self._graph.bounds(self._costs_of)
+        return dict(zip(EXACT, zip(map(_whole, least), map(_whole, most), strict=True), strict=True))
+
+    def _costs_of(self, segment: Segment) -> Costs:
+        if segment not in self._segment_costs:
+            if segment.number > 2:  # all blocks of a stage but the first are alike
+                found = self._costs_of(replace(segment, number=2))
+            else:
+                nodes = draw_alone(self.chain, segment)
+                drawn = len(nodes) > 1  # a skip draws nothing
+                found = tuple(exact_objectives(cost(Blueprint(nodes))).values()) if drawn else NOTHING
+            self._segment_costs[segment] = found
+        return self._segment_costs[segment]
+
+    def _depth(self, genes: Sequence[int], stage: int) -> int:
+        place = Place(stage, 0, "blocks")
+        options = self.chain.stages[stage - 1].blocks
         return options[genes[self._where[place]]] if place in self._where else options[0]
 
-    def _block_value(self, genes: Genes, stage: int, block: int, field: str) -> int:
-        own = (stage, block, field)
-        return self._value(genes, own if own in self._options else (stage, 0, field))
+    def _taken(self, genes: Sequence[int]) -> dict[Place, Option]:
+        """What the genes say at every place, active or not."""
+        return self._fixed | {
+            place: self.genes[index].options[genes[index]] for place, index in self._where.items()
+        }
 
-    def _plan(self, genes: Genes) -> Plan:
-        stages = []
-        for stage in self._stages():
-            depth = self._value(genes, (stage, 0, "blocks"))
-            blocks = (
-                Block(*(self._block_value(genes, stage, b, field) for field in BLOCK_FIELDS))
-                for b in range(1, depth + 1)
-            )
-            stages.append((self._value(genes, (stage, 0, "channels")), tuple(blocks)))
-        stem = (self._value(genes, (0, 0, "channels")), self._value(genes, (0, 0, "kernel")))
-        return Plan(stem, tuple(stages))
-
-    def _extreme(self, *, cheapest: bool) -> Architecture:
-        genes = []
-        for (_, _, field), index in self._where.items():
-            first = cheapest != ("groups" in field)
-            genes.append(0 if first else self.sizes[index] - 1)
-        return self.architecture(genes)
-
-    def _part(self, genes: Genes, stage: int) -> str:
-        """One stage in a key: its own choices, then those of its blocks after dots."""
-        active = self.active(genes)
-        texts: dict[int, str] = {}
-        for (at, block, field), index in self._where.items():
-            if at == stage and active[index]:
-                value = self.genes[index].options[genes[index]]
-                texts[block] = texts.get(block, "") + f"{_LETTERS[field]}{value}"
-        return ".".join(texts.values())
+    def _encode(self, taken: Mapping[Place, Option]) -> Genes:
+        """The genes that say this, inactive ones at their first option."""
+        return tuple(
+            gene.options.index(taken[place]) if place in taken else 0
+            for place, gene in zip(self._where, self.genes, strict=True)
+        )
 
     def _example(self) -> str:
         return self.smallest().key
 
 
-def _places(chain: ChainDefinition) -> Iterator[tuple[_Place, tuple[int, ...]]]:
-    """Every number of the definition with its options, in the order of the genes."""
-    yield (0, 0, "channels"), chain.stem.channels
-    yield (0, 0, "kernel"), chain.stem.kernel
-    for number, stage in enumerate(chain.stages, 1):
-        for field in STAGE_FIELDS:
-            yield (number, 0, field), getattr(stage, field)
-        for field in BLOCK_FIELDS:
-            if getattr(stage.each, field) is None:
-                yield (number, 0, field), getattr(stage, field)
-        for block in range(1, max(stage.blocks) + 1):
-            for field in BLOCK_FIELDS:
-                own = getattr(stage.each, field)
-                if own is not None:
-                    yield (number, block, field), own
+def _whole(value: float) -> float:
+    return int(value) if value == int(value) else value
 
 
-def _gene_name(place: _Place) -> str:
-    stage, block, field = place
-    where = "stem" if stage == 0 else f"stage{stage}" + (f".block{block}" if block else "")
-    return f"{where}.{field}"
+def _gene_name(place: Place) -> str:
+    where = f"stage{place.stage}" + (f".block{place.block}" if place.block else "")
+    return f"{where if place.stage else 'stem'}.{place.field}"
 
 
-def _product(blocks: dict[int, int], depth: int) -> int:
-    number = 1
-    for block in range(1, depth + 1):
-        number *= blocks.get(block, 1)
-    return number
+def _wider(one: Node, other: Node) -> Node:
+    """A node that holds the tensors of both: groups are masks on dense weights, except that depthwise
+    weights stay as they are."""
+    depthwise = one.groups == one.cin > 1 and other.groups == other.cin > 1
+    cin = max(one.cin, other.cin)
+    return replace(
+        one,
+        shape=(max(one.shape[0], other.shape[0]), *one.shape[1:]),
+        cin=cin,
+        kernel=max(one.kernel, other.kernel),
+        groups=cin if depthwise else 1,
+    )

@@ -1,107 +1,75 @@
-"""How a decided chain architecture is drawn.
+"""How a decided chain architecture is drawn: segment by segment, each of which continues one stream.
 
-The block is that of ReActNet (Liu et al., ECCV 2020), of NAS-BNN (Lin et al., 2025) and, with binary
-group convolutions, by Phan et al. (CVPR 2020): a k x k binary convolution that keeps its channels, then a
-binary 1 x 1 convolution, each with a norm, a parameter-free shortcut and RPReLU.
+A segment is the stem, one block, or the classifier. Nothing but the stream passes from one to the next, so
+costs of networks are put together from those of segments.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from evo_bnas.blueprint import Node
+from evo_bnas.space.blocks import Block, draw_transition
 from evo_bnas.space.chain_definition import ChainDefinition
+from evo_bnas.space.sketch import Sketch
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """The numbers of one block."""
+class Segment:
+    """A piece of a chain: its place, the channels of the stream before it, and what is decided in it."""
 
-    kernel: int
-    groups: int
-    pointwise_groups: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A decided architecture: numbers in place of choices."""
-
-    stem: tuple[int, int]  # channels, kernel
-    stages: tuple[tuple[int, tuple[Block, ...]], ...]  # channels, blocks
+    stage: int  # 0: the stem; one more than there are stages: the classifier
+    number: int  # of the block within its stage
+    cin: int
+    block: Block  # of the stem: channels, stride and kernel; of the classifier: the classes
 
 
-def draw(chain: ChainDefinition, plan: Plan) -> tuple[Node, ...]:
-    """The nodes of a plan, from the image to the classifier."""
-    channels, height, width = chain.image
-    nodes = [Node("image", "image", (), chain.image)]
-    stem_channels, stem_kernel = plan.stem
-    nodes.append(
-        Node(
-            "stem",
-            "conv",
-            (0,),
-            (stem_channels, *_strided((height, width), chain.stem.stride)),
-            cin=channels,
-            kernel=stem_kernel,
-            stride=chain.stem.stride,
-            after=("norm",),
+def draw(chain: ChainDefinition, segments: Iterable[Segment]) -> tuple[Node, ...]:
+    """The nodes of a whole network, from the image to the classifier."""
+    sketch = Sketch(chain.image)
+    for segment in segments:
+        _append(chain, sketch, segment)
+    return tuple(sketch.nodes)
+
+
+def draw_alone(chain: ChainDefinition, segment: Segment) -> tuple[Node, ...]:
+    """The nodes of one segment, which reads the stream in place of the image."""
+    height, width = chain.image[1:]
+    strides = [chain.stem.stride, *(stage.stride for stage in chain.stages)]
+    # The first block of a stage strides, so the others read a smaller map.
+    for stride in strides[: segment.stage + (segment.number > 1)]:
+        height, width = -(-height // stride), -(-width // stride)
+    sketch = Sketch((segment.cin, height, width))
+    _append(chain, sketch, segment)
+    return tuple(sketch.nodes)
+
+
+def _append(chain: ChainDefinition, sketch: Sketch, segment: Segment) -> None:
+    block = segment.block
+    if segment.stage == 0:
+        draw_stem(sketch, chain.stem.kind, block)
+    elif segment.stage > len(chain.stages):
+        sketch.classify(sketch.last, block.channels)
+    else:
+        name = f"s{segment.stage}.b{segment.number}"
+        if chain.kind.transition:
+            how = chain.transition or chain.kind.transition
+            draw_transition(sketch, f"{name}.transition", block, how)
+            block = replace(block, stride=1)
+        chain.kind.draw(sketch, name, block)
+
+
+def draw_stem(sketch: Sketch, kind: str, stem: Block) -> None:
+    """The real-valued layers that read the image."""
+    if kind == "conv":
+        sketch.conv(
+            "stem", sketch.last, stem.channels, kernel=stem.kernel, stride=stem.stride, after=("norm",)
         )
+        return
+    quarter = stem.channels // 4
+    first = sketch.conv(
+        "stem.first", sketch.last, quarter, kernel=stem.kernel, stride=2, after=("norm", "relu")
     )
-    for number, ((channels, blocks), stage) in enumerate(zip(plan.stages, chain.stages, strict=True), 1):
-        for position, block in enumerate(blocks, 1):
-            stride = stage.stride if position == 1 else 1
-            _react(nodes, f"s{number}.b{position}", channels, stride, block, chain.pad)
-    features = nodes[-1].shape[0]
-    nodes.append(Node("mean", "mean", (len(nodes) - 1,), (features, 1, 1)))
-    nodes.append(Node("classifier", "dense", (len(nodes) - 1,), (chain.classes, 1, 1), cin=features))
-    return tuple(nodes)
-
-
-def _react(nodes: list[Node], name: str, channels: int, stride: int, block: Block, pad: int) -> None:
-    """Append one block: binary k x k that keeps its channels and strides, binary 1 x 1 that widens."""
-    source = len(nodes) - 1
-    cin, *size = nodes[source].shape
-    map_ = _strided(size, stride)
-    shortcut = source
-    if stride > 1:
-        nodes.append(Node(f"{name}.pool", "pool_avg", (source,), (cin, *map_), kernel=stride, stride=stride))
-        shortcut = len(nodes) - 1
-    nodes.append(
-        Node(
-            f"{name}.spatial",
-            "conv",
-            (source, shortcut),
-            (cin, *map_),
-            cin=cin,
-            kernel=block.kernel,
-            stride=stride,
-            groups=block.groups,
-            weight_bits=1,
-            input_bits=1,
-            pad=pad,
-            before=("shift",),
-            after=("norm", "add", "rprelu"),
-        )
+    depthwise = sketch.conv(
+        "stem.depthwise", first, quarter, kernel=3, stride=2, groups=quarter, after=("norm",)
     )
-    source = shortcut = len(nodes) - 1
-    if channels != cin:
-        nodes.append(Node(f"{name}.tile", "tile", (source,), (channels, *map_)))
-        shortcut = len(nodes) - 1
-    nodes.append(
-        Node(
-            f"{name}.pointwise",
-            "conv",
-            (source, shortcut),
-            (channels, *map_),
-            cin=cin,
-            groups=block.pointwise_groups,
-            weight_bits=1,
-            input_bits=1,
-            before=("shift",),
-            after=("norm", "add", "rprelu"),
-        )
-    )
-
-
-def _strided(size: Sequence[int], stride: int) -> tuple[int, int]:
-    height, width = size
-    return -(-height // stride), -(-width // stride)
+    sketch.conv("stem.pointwise", depthwise, stem.channels, after=("norm",))

@@ -83,15 +83,19 @@ class GeneSpace(ABC):
 
     @abstractmethod
     def smallest(self) -> Architecture:
-        """The architecture that is cheapest by every exact objective."""
+        """The architecture of the fewest ops; where it is not the cheapest by all, see `cheapest`."""
 
     @abstractmethod
     def largest(self) -> Architecture:
-        """The architecture that is dearest by every exact objective."""
+        """The architecture of the most ops."""
 
     @abstractmethod
     def bounds(self, objective: str) -> tuple[float, float]:
         """Best and worst value of an objective over the space; a worst error is that of chance."""
+
+    def cheapest(self, objective: str) -> Architecture:
+        """The architecture of the least value of an exact objective; here the smallest is that for all."""
+        return self.smallest()
 
     @abstractmethod
     def definition(self) -> dict[str, object]:
@@ -244,6 +248,14 @@ class Space(GeneSpace):
         if objective not in EXACT:
             return 0.0, 1 - 1 / self.classes
         return self.costs(self.smallest())[objective], self.costs(self.largest())[objective]
+
+    def _check_size(self, image: tuple[int, int, int]) -> None:
+        """Raise ValueError where the image size is not the one that the space is made for."""
+        if image[1:] != self.image[1:]:
+            raise ValueError(
+                f"space {self.name} is made for images of {self.image[1]}x{self.image[2]}, "
+                f"not {image[1]}x{image[2]}"
+            )
 
     @cached_property
     def _cost(self) -> Callable[[Architecture], Cost]:

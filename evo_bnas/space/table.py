@@ -5,10 +5,12 @@ Nothing is drawn: genes are the columns of the table, and costs are read instead
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from evo_bnas.score import EXACT, OBJECTIVES
 from evo_bnas.space.genes import Architecture, Count, Gene, Genes, GeneSpace
 
 _GENE = "gene_"
+_SEED = re.compile(r"error_\d+")
 _MACRO_OPTIONS = "012"  # identity, MobileNetV2 block 3x3 with expansion 3, 5x5 with expansion 6
 _MACRO_LAYERS = 8
 
@@ -83,6 +86,9 @@ class TableSpace(GeneSpace):
         """The greatest sum of exact costs, each scaled to its range: the dearest by all, if there is one."""
         return self._architectures[int(self._scaled_costs.argmax())]
 
+    def cheapest(self, objective: str) -> Architecture:
+        return self._architectures[int(self._values(objective).argmin())]
+
     def bounds(self, objective: str) -> tuple[float, float]:
         """Least and greatest value in the table, of measured objectives too."""
         return self._bounds[objective]
@@ -137,8 +143,9 @@ def load(path: Path) -> TableSpace:
     """The space of a table file: NAS-Bench-Macro's JSON, or CSV.
 
     A CSV file has the columns `gene_0`, `gene_1`, … with the names of options, empty where a gene is
-    inactive, then one column an objective: `error` as a fraction, and at least one exact cost. Raises
-    UsageError, with line and column, where it is anything else.
+    inactive, then one column an objective: at least one exact cost, and `error` as a fraction or, trained
+    with several seeds, `error_0`, `error_1`, …, whose mean is the error. Raises UsageError, with line and
+    column, where it is anything else.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -193,6 +200,9 @@ def _csv(path: Path, text: str) -> list[Row]:
             name: _number(f"{path}: line {lines.line_num}, column {name}", name, cell)
             for name, cell in zip(objectives, cells[len(genes) :], strict=True)
         }
+        seeds = [values.pop(name) for name in objectives if _SEED.fullmatch(name)]
+        if seeds:
+            values["error"] = fmean(seeds)
         rows.append((tuple(cell.strip() for cell in cells[: len(genes)]), values))
     return rows
 
@@ -201,14 +211,17 @@ def _check_header(path: Path, header: list[str], genes: list[str], objectives: l
     expected = [f"{_GENE}{i}" for i in range(len(genes))]
     if not genes or header[: len(genes)] != expected:
         raise UsageError(f"{path}: line 1: begin with the columns gene_0, gene_1, … in this order")
+    seeds = [name for name in objectives if _SEED.fullmatch(name)]
     for name in objectives:
-        if name not in OBJECTIVES:
+        if name not in OBJECTIVES and name not in seeds:
             raise UsageError(
                 f"{path}: line 1, column {name}: is no objective; {suggestion(name, OBJECTIVES)}"
             )
         if objectives.count(name) > 1:
             raise UsageError(f"{path}: line 1, column {name}: stands there twice; keep one")
-    if "error" not in objectives or not set(objectives) & set(EXACT):
+    if "error" in objectives and seeds:
+        raise UsageError(f"{path}: line 1: has the column error and those of seeds; keep one or the others")
+    if not ("error" in objectives or seeds) or not set(objectives) & set(EXACT):
         raise UsageError(f"{path}: line 1: needs the column error and one or more of {', '.join(EXACT)}")
 
 
@@ -219,6 +232,6 @@ def _number(where: str, objective: str, cell: str) -> float:
         raise UsageError(f"{where}: {cell!r} is no number") from None
     if not isfinite(number) or number < 0:
         raise UsageError(f"{where}: {cell!r} is no finite number of 0 or more")
-    if objective == "error" and number > 1:
+    if objective.startswith("error") and number > 1:
         raise UsageError(f"{where}: {cell!r} is more than 1; write the error as a fraction, 5 % as 0.05")
     return number

@@ -34,12 +34,12 @@ class Supernet(nn.Module):
         self, images: Tensor, architecture: Architecture, norm: Norm = BATCH, mode: Mode = BINARY
     ) -> Tensor:
         """Logits of one sub-network, with batch statistics or with given ones."""
-        return execute(_drawn(self.space, architecture), images, self._slices(), norm, mode)
+        return execute(_drawn(self.space, architecture), images, self.slices(), norm, mode)
 
     def extract(self, architecture: Architecture, statistics: Statistics) -> Network:
         """The sub-network as a network of its own, equal to the supernet to the last bit."""
         network = Network(self.space.draw(architecture))
-        tensors_of = self._slices()
+        tensors_of = self.slices()
         own = {
             f"{node.name}.{name}": tensor
             for node in network.blueprint.nodes
@@ -51,7 +51,8 @@ class Supernet(nn.Module):
         network.set_statistics(statistics)
         return network.to(next(self.parameters()).device)
 
-    def _slices(self) -> TensorsOf:
+    def slices(self) -> TensorsOf:
+        """The tensors of any node of the space, cut to its measure."""
         shared = dict(self.named_parameters())  # once: to look up each by its address takes longer
 
         def tensors_of(node: Node) -> Tensors:
@@ -105,12 +106,13 @@ def _cut_filters(shared: Tensor, shape: tuple[int, ...], groups: int) -> Tensor:
 
     Groups are a mask on the dense tensor: row c keeps input block `c mod groups`, so that it feeds the
     same channel of the stream, and meets the same norm and activation entries, whatever the groups.
+    Depthwise filters are no choice and not dense: they are shared as they are.
     """
     channels, fan_in, kernel, _ = shape
     edge = (shared.shape[-1] - kernel) // 2
     centre = slice(edge, edge + kernel)
     dense = shared[:channels, : fan_in * groups, centre, centre]
-    if groups == 1:
+    if dense.shape[1] == fan_in:
         return dense
     blocks = dense.unflatten(1, (groups, fan_in)).unflatten(0, (-1, groups))
     # (rows of a group, group of the row, block, fan-in, kernel, kernel): keep group == block

@@ -1,0 +1,180 @@
+"""The cell of NAS-Bench-201 (Dong and Yang, ICLR 2020) with 1-bit operations.
+
+Each of the six edges between four nodes has one of five operations, and a node adds up what comes in. Three
+stages of equal cells stand behind a real-valued stem, with a fixed binary residual block before the second
+and the third, which halves the map and doubles the channels.
+
+Of the 15,625 genes 341 draw no path from the input to the output. The other 15,284 draw networks, but many
+of them the same one, since an edge that lies on no path is not drawn: such genes have one canonical form,
+hence one key, and 9,231 networks are left. Cells that are equal but for the numbers of their nodes stay
+different networks, because in a supernet they have different weights; their blueprints have one `shape_key`.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from evo_bnas.blueprint import Blueprint, Node
+from evo_bnas.space.cell_drawing import BLOCKS, Style, draw_cell
+from evo_bnas.space.cell_text import Cell, Edge, read, write
+from evo_bnas.space.genes import Architecture, Count, Gene, Genes, Space
+from evo_bnas.space.sketch import Sketch
+from evo_bnas.yaml_file import Settings
+
+NODES = 3  # nodes 1 to 3 read earlier ones; node 0 is the input, and the last one the output
+OPERATIONS = ("none", "skip", "avg3", "b1", "b3")
+STAGES = 3
+
+EDGES = tuple((source, node) for node in range(1, NODES + 1) for source in range(node))
+_EVERYTHING: Cell = tuple(
+    tuple(Edge(source, operation) for source in range(node) for operation in OPERATIONS[1:])
+    for node in range(1, NODES + 1)
+)
+
+_Number = Annotated[int, Field(ge=1, strict=True)]
+
+
+class NB201Definition(Settings):
+    """An nb201 space as its YAML file says it; the second and third stage double the channels."""
+
+    family: Literal["nb201"]
+    image: tuple[_Number, _Number, _Number]
+    classes: Annotated[int, Field(ge=2, strict=True)]
+    pad: Literal[0, 1] = 0
+    channels: _Number
+    cells: _Number  # of each stage
+
+
+class NB201Space(Space):
+    """The space that an nb201 definition spans."""
+
+    def __init__(self, name: str, cells: NB201Definition) -> None:
+        self.name = name
+        self.cells = cells
+        self.image = cells.image
+        self.classes = cells.classes
+        self.genes = tuple(Gene(f"edge{source}{node}", OPERATIONS) for source, node in EDGES)
+
+    def active(self, genes: Genes) -> tuple[bool, ...]:
+        # An edge that is none could be there, so all have a say.
+        return (True,) * len(self.genes)
+
+    def repair(self, genes: Sequence[int]) -> Genes:
+        """The first genes that draw the same network; where they draw none, the input becomes the output."""
+        return _canonical()[tuple(int(gene) for gene in genes)]
+
+    def draw(self, architecture: Architecture) -> Blueprint:
+        return Blueprint(draw(self.cells, decode(architecture.genes)))
+
+    def envelope(self) -> tuple[Node, ...]:
+        return draw(self.cells, _EVERYTHING)
+
+    def key(self, genes: Genes) -> str:
+        return write(decode(genes))
+
+    def parse(self, key: str) -> Architecture:
+        try:
+            cell = read(key, NODES, 1, range(NODES + 1), OPERATIONS[1:])
+        except ValueError as failure:
+            raise ValueError(f"{key!r}: {failure}") from None
+        found = {(edge.source, node): edge.operation for node, edges in enumerate(cell, 1) for edge in edges}
+        architecture = self.architecture([OPERATIONS.index(found.get(edge, "none")) for edge in EDGES])
+        if architecture.key != key:
+            raise ValueError(f"{key!r} is no key of {self.name}; near to it is {architecture.key}")
+        return architecture
+
+    def smallest(self) -> Architecture:
+        # One skip from the input to the output.
+        return self.architecture([OPERATIONS.index("none")] * len(EDGES))
+
+    def largest(self) -> Architecture:
+        # The dearest operation everywhere, whose outputs are all alive at once where they are added.
+        return self.architecture([OPERATIONS.index("b3")] * len(EDGES))
+
+    def fit(self, image: tuple[int, int, int], classes: int) -> "NB201Space":
+        self._check_size(image)
+        return NB201Space(self.name, self.cells.model_copy(update={"image": image, "classes": classes}))
+
+    def definition(self) -> dict[str, object]:
+        # Without defaults: one that is spelled out makes no other space.
+        return self.cells.model_dump(mode="json", exclude_defaults=True)
+
+    def count(self) -> Count:
+        return Count(len(set(_canonical().values())), exact=True)
+
+
+def decode(genes: Genes) -> Cell:
+    """The cell of canonical genes, without the edges that are none."""
+    operations = {edge: OPERATIONS[gene] for edge, gene in zip(EDGES, genes, strict=True)}
+    return tuple(
+        tuple(
+            Edge(source, operations[source, node])
+            for source in range(node)
+            if operations[source, node] != "none"
+        )
+        for node in range(1, NODES + 1)
+    )
+
+
+@cache
+def _canonical() -> dict[Genes, Genes]:
+    """For all genes the first ones, with `none` before all other operations, that draw the same network."""
+    first: dict[Any, Genes] = {}
+    found: dict[Genes, Genes] = {}
+    straight = tuple(OPERATIONS.index("skip" if edge == (0, NODES) else "none") for edge in EDGES)
+    for genes in product(range(len(OPERATIONS)), repeat=len(EDGES)):
+        output = _output(decode(genes))
+        found[genes] = straight if output is None else first.setdefault(output, genes)
+    return found
+
+
+def _output(cell: Cell) -> Any:
+    """What a cell puts out, as nested terms in which every tensor has its address; None without a path."""
+    values: list[Any] = ["input"]
+    for node, edges in enumerate(cell, 1):
+        terms = [
+            values[source] if operation == "skip" else (node, source, operation, values[source])
+            for source, operation in edges
+            if values[source] is not None
+        ]
+        values.append((node, *terms) if len(terms) > 1 else terms[0] if terms else None)
+    return values[-1]
+
+
+def draw(definition: NB201Definition, cell: Cell) -> tuple[Node, ...]:
+    """The nodes of a network of this cell, from the image to the classifier."""
+    style = BLOCKS["cell"]._replace(pad=definition.pad)
+    sketch = Sketch(definition.image)
+    channels = definition.channels
+    last = sketch.conv("stem", 0, channels, kernel=3, after=("norm",))
+    for stage in range(1, STAGES + 1):
+        if stage > 1:
+            channels *= 2
+            last = _reduce(sketch, f"s{stage}.down", last, channels, style)
+        for number in range(1, definition.cells + 1):
+            last = draw_cell(sketch, f"s{stage}.c{number}", cell, {0: last}, 1, style)[NODES]
+    sketch.classify(last, definition.classes)
+    return sketch.used()
+
+
+def _reduce(sketch: Sketch, name: str, source: int, channels: int, style: Style) -> int:
+    """A residual block of two binary 3 x 3: the first one halves the map and widens to the channels."""
+    pooled = sketch.shrink(f"{name}.pool", source, 2)
+    shortcut = sketch.tile(f"{name}.tile", pooled, channels)
+    for part, stride in (("a", 2), ("b", 1)):
+        source = shortcut = sketch.conv(
+            f"{name}.{part}",
+            source,
+            channels,
+            kernel=3,
+            stride=stride,
+            binary=True,
+            pad=style.pad,
+            before=style.before,
+            after=(*style.after, "add"),
+            shortcut=shortcut,
+        )
+    return source
