@@ -30,6 +30,11 @@ def say(text: str = "") -> None:
     out.print(text, markup=False)
 
 
+def print_next(what: str, command: str) -> None:
+    """The command to type next, in the last line."""
+    say(f"\nnext, {what}: {command}")
+
+
 def complain(text: str) -> None:
     """What went wrong."""
     err.print(text, markup=False, style="red")
@@ -115,7 +120,11 @@ class _Lines:
         if first < step.done < step.total:
             seconds = (now - begun) / (step.done - first) * (step.total - step.done)
             left = f", about {seconds:,.0f} s left"
-        err.print(f"{step.stage}: {step.done}/{step.total} {step.unit}, {step.figures}{left}", markup=False)
+        parts = [
+            f"{step.stage}: {step.done}/{step.total} {step.unit}",
+            *([step.figures] if step.figures else []),
+        ]
+        err.print(", ".join(parts) + left, markup=False)
 
 
 def objective_values(objectives: Mapping[str, Any]) -> dict[str, float]:

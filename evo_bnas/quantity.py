@@ -67,3 +67,12 @@ def show(value: float, unit: str = "") -> str:
                 return f"{scaled:,.0f} {prefix}B" if scaled >= 999.5 else f"{scaled:.3g} {prefix}B"
         return f"{size:.0f} B"
     return f"{value:,.0f}" if float(value) == int(value) else f"{value:,.4g}"
+
+
+def brief(value: float) -> str:
+    """Three digits of a number, for where room is scarce: 87.1M."""
+    rounded = float(f"{value:.3g}")
+    for prefix, factor in reversed(_PREFIX.items()):
+        if abs(rounded) >= factor:
+            return f"{rounded / factor:.3g}{prefix}"
+    return f"{rounded:.3g}"

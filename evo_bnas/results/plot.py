@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, N
 from evo_bnas.cost import BITS_PER_BYTE
 from evo_bnas.durable import replace
 from evo_bnas.errors import UsageError
+from evo_bnas.quantity import brief, show
 from evo_bnas.results.front import front
 from evo_bnas.results.pick import Pick
 from evo_bnas.score import OBJECTIVES
@@ -91,11 +92,7 @@ def _ticks(low: float, high: float) -> Locator:
 
 
 def _short(value: float, x: str) -> str:
-    space = " " if _in_bytes(x) else ""
-    for prefix, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1)):
-        if value >= factor:
-            return f"{value / factor:.3g}{space}{prefix}{'B' if space else ''}"
-    return f"{value:.3g}"
+    return show(value, "bytes") if _in_bytes(x) else brief(value)
 
 
 def _amount(value: float, x: str) -> str:
