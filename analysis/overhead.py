@@ -1,7 +1,7 @@
 """What the interpreter of blueprints costs: `Network` and `Supernet` against a module written by hand.
 
-Run it with `python -m analysis.overhead`. The three share the sign, the standardised weights and the
-kernels of torch; the hand-written one reads no blueprint. They take turns in one process, so that a
+Run it with `python -m analysis.overhead`. The three share the sign, the RPReLU, the standardised weights
+and the kernels of torch; the hand-written one reads no blueprint. They take turns in one process, so that a
 machine that is busy now and then slows all of them, and the ratio is taken turn by turn.
 """
 
@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evo_bnas.binary.fold import NORM_EPS, Statistics
-from evo_bnas.binary.sign import sign
+from evo_bnas.binary.prelu import rprelu
+from evo_bnas.binary.sign import Approx, rsign, sign
 from evo_bnas.binary.weights import standardise
 from evo_bnas.run import processor
 from evo_bnas.space.catalogue import load
@@ -53,11 +54,11 @@ class RPReLU(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.slope = nn.Parameter(torch.full((channels,), 0.25))
-        self.shift_in = nn.Parameter(torch.zeros(channels, 1, 1))
-        self.shift_out = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.shift_in = nn.Parameter(torch.zeros(channels))
+        self.shift_out = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.prelu(x + self.shift_in, self.slope) + self.shift_out
+        return rprelu(x, self.slope, self.shift_in, self.shift_out)
 
 
 class BinaryLayer(nn.Module):
@@ -65,7 +66,7 @@ class BinaryLayer(nn.Module):
 
     def __init__(self, cin: int, channels: int, kernel: int, stride: int, groups: int) -> None:
         super().__init__()
-        self.shift = nn.Parameter(torch.zeros(cin, 1, 1))
+        self.shift = nn.Parameter(torch.zeros(cin))
         self.weight = nn.Parameter(torch.randn(channels, cin // groups, kernel, kernel))
         self.norm = Norm(channels)
         self.act = RPReLU(channels)
@@ -73,7 +74,7 @@ class BinaryLayer(nn.Module):
 
     def forward(self, x: Tensor, shortcut: Tensor) -> Tensor:
         weight = sign(standardise(self.weight))
-        x = sign(x + self.shift, "approx")
+        x = rsign(x, self.shift, Approx())
         x = F.conv2d(x, weight, None, self.stride, self.padding, groups=self.groups)
         if self.groups > 1:
             x = torch.channel_shuffle(x, self.groups)
@@ -93,7 +94,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         shortcut = F.avg_pool2d(x, self.stride) if self.stride > 1 else x
         x = self.spatial(x, shortcut)
-        shortcut = x.repeat(1, self.times, 1, 1)[:, : self.channels] if self.times > 1 else x
+        shortcut = torch.cat([x] * self.times, 1)[:, : self.channels] if self.times > 1 else x
         widened: Tensor = self.pointwise(x, shortcut)
         return widened
 
@@ -115,6 +116,8 @@ class ByHand(nn.Module):
         self.classifier = nn.Linear(stem, classes)
 
     def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            images = images.clone(memory_format=torch.channels_last)
         x = self.blocks(self.norm(self.stem(images)))
         logits: Tensor = self.classifier(x.mean((2, 3)))
         return logits

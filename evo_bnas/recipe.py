@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.quantity import Real, Whole, parse
@@ -25,6 +25,8 @@ _COMMAND_LINE = "--set"
 # A run may go on with a recipe that asks for more of these; picking is done anew each time.
 _MAY_GROW = ("search.evaluations", "search.seconds", "retrain.top")
 _MAY_CHANGE = "pick."
+
+_TEACHERS = ("none", "in-place")  # or a file
 
 
 def _one_of(kind: str, known: Sequence[str]) -> Callable[[str], str]:
@@ -63,10 +65,18 @@ def _limits(known: Sequence[str]) -> Callable[[object], object]:
     return read_limits
 
 
+def _teacher(name: str) -> str:
+    if name not in _TEACHERS and Path(name).suffix != ".safetensors":
+        way_out = suggestion(name, [*_TEACHERS, "the .safetensors file of a network"])
+        raise ValueError(f"unknown teacher {name!r}; {way_out}")
+    return name
+
+
 _Count = Annotated[Whole, Field(ge=1)]
 _Amount = Annotated[Whole, Field(ge=0)]
 _Rate = Annotated[Real, Field(gt=0)]
 _Decay = Annotated[Real, Field(ge=0)]
+_Share = Annotated[Real, Field(ge=0, le=1)]
 _Seconds = Annotated[Real, Field(gt=0)]
 _Objective = Annotated[str, AfterValidator(_one_of("objective", tuple(OBJECTIVES)))]
 
@@ -85,16 +95,54 @@ class Augment(Settings):
     cutout: _Amount = 0  # side of an erased square in pixels
 
 
-class Supernet(Settings):
+class Training(Settings):
+    """What the training of shared weights and that of a picked network have in common."""
+
+    epochs: _Count
+    real_epochs: _Amount = 0  # a first stage with real weights
+    batch: _Count = 128
+    lr: _Rate = 2.5e-3  # at its highest; falls as a cosine
+    warm_up: _Amount = 0  # epochs at the start of a stage in which it rises from 0
+    decay: _Decay = 5e-6  # on latent binary weights only
+    decay_until: _Share = 0.75  # share of a stage after which nothing decays
+    label_smoothing: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    clip: _Rate | None = None  # the greatest norm of a gradient
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        for stage in ("real_epochs", "epochs"):
+            epochs = getattr(self, stage)
+            if 0 < epochs <= self.warm_up:
+                raise ValueError(f"warm_up of {self.warm_up} epochs must be shorter than {stage} ({epochs})")
+        return self
+
+
+class Supernet(Training):
     """How the shared weights are trained."""
 
     epochs: _Count = 60
-    batch: _Count = 128
-    lr: _Rate = 2.5e-3  # at the start; falls as a cosine
-    decay: _Decay = 5e-6  # on latent binary weights only
-    sampler: Literal["uniform", "sandwich"] = "uniform"
-    sign_gradient: Literal["ste", "approx"] = "approx"  # of the sign of the activations
+    sampler: Literal["uniform", "fair", "sandwich", "tilted"] = "uniform"
+    teacher: Annotated[str, AfterValidator(_teacher)] = "none"  # or in-place, or the file of a network
+    sign_gradient: Literal["ste", "approx", "tanh"] = "approx"  # of the sign of the activations
+    sign_clip: _Rate = 1.0  # of ste: no gradient passes where |x| is greater
     augment: Augment = Augment()
+
+    @model_validator(mode="after")
+    def _every_option_has_a_say(self) -> Self:
+        if self.sign_clip != 1 and self.sign_gradient != "ste":
+            raise ValueError(
+                f"sign_clip belongs to sign_gradient ste, not {self.sign_gradient}; leave it out"
+            )
+        if self.label_smoothing and self.teacher_file is not None:
+            raise ValueError(
+                f"label_smoothing: networks taught by {self.teacher} see no labels; leave it out"
+            )
+        return self
+
+    @property
+    def teacher_file(self) -> Path | None:
+        """The network that teaches, if it is one of a file."""
+        return None if self.teacher in _TEACHERS else Path(self.teacher)
 
 
 class Search(Settings):
@@ -128,16 +176,12 @@ class Pick(Settings):
     knee: bool = False
 
 
-class Retrain(Settings):
+class Retrain(Training):
     """How the picked networks are trained to the end."""
 
     source: Literal["supernet", "scratch"] = Field(default="supernet", alias="from")
     epochs: _Count = 20
-    real_epochs: _Amount = 0  # a first stage with real weights
     top: _Count = 1  # so many of the best
-    batch: _Count = 128
-    lr: _Rate = 2.5e-3
-    decay: _Decay = 5e-6
 
 
 def _one_worker(workers: int) -> int:

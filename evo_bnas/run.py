@@ -22,6 +22,7 @@ from evo_bnas.space.genes import Space
 from evo_bnas.yaml_file import Settings, dump, flatten, read, validate
 
 OUT = Path("runs/out")  # where runs go that are given no folder
+SUPERNET = "supernet.safetensors"  # the trained one, in the folder of its run
 
 _RECIPE, _SPACE, _ENVIRONMENT, _LOCK = "recipe.yaml", "space.yaml", "environment.json", ".lock"
 _PACKAGES = ("evo-bnas", "torch", "numpy", "pymoo", "moocore", "scikit-learn", "scipy", "safetensors")
@@ -139,7 +140,7 @@ class Run:
 
     @property
     def supernet_file(self) -> Path:
-        return self.folder / "supernet.safetensors"
+        return self.folder / SUPERNET
 
     @property
     def checkpoint(self) -> Path:
@@ -162,6 +163,20 @@ class Run:
     def rounds_csv(self) -> Path:
         """What an explorer's model was worth in each round of the search."""
         return self.folder / "rounds.csv"
+
+    @property
+    def fidelity(self) -> Path:
+        """Folder of the journals of `evo-bnas fidelity`, one a protocol."""
+        return self.folder / "fidelity"
+
+    @property
+    def fidelity_csv(self) -> Path:
+        """Errors of the supernet beside those of networks trained alone."""
+        return self.folder / "fidelity.csv"
+
+    @property
+    def fidelity_png(self) -> Path:
+        return self.folder / "fidelity.png"
 
     @property
     def picks(self) -> Path:

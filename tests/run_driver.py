@@ -88,7 +88,7 @@ def in_calibration() -> None:
 
 def in_retraining() -> None:
     checkpoint.SECONDS_BETWEEN = 0.0
-    retrain.F.cross_entropy = dying_at(12, retrain.F.cross_entropy)
+    retrain.annealed = dying_at(7, retrain.annealed)  # once a step: in the second stage
 
 
 MOMENTS = {

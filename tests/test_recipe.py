@@ -109,7 +109,26 @@ def test_the_hash_follows_every_value() -> None:
         ("search.limits.ops=20kB", "--set: search.limits: ops: '20kB' has the unit B"),
         ("search.limits.error=5%", "--set: search.limits: error is measured, not counted; choose from ops"),
         ("search.limits=[1]", "--set: search.limits: must hold `key: value` pairs"),
-        ("supernet.sampler=unifrm", "--set: supernet.sampler: input should be 'uniform' or 'sandwich'"),
+        ("supernet.sampler=unifrm", "--set: supernet.sampler: input should be 'uniform', 'fair', "),
+        (
+            "supernet.teacher=inplace",
+            "--set: supernet.teacher: unknown teacher 'inplace'; did you mean \"in-place\"?",
+        ),
+        (
+            "supernet.teacher=resnet",
+            "unknown teacher 'resnet'; choose from none, in-place, the .safetensors file of a network",
+        ),
+        ("supernet.teacher=null", "--set: supernet.teacher: input should be a valid string (got None)"),
+        ("supernet.sign_gradient=sign", "--set: supernet.sign_gradient: input should be 'ste', 'approx' or"),
+        (
+            "supernet.sign_clip=1.25",
+            "--set: supernet: sign_clip belongs to sign_gradient ste, not approx; leave it out",
+        ),
+        ("supernet.real_epochs=-1", "supernet.real_epochs: input should be greater than or equal to 0"),
+        ("supernet.warm_up=60", "--set: supernet: warm_up of 60 epochs must be shorter than epochs (60)"),
+        ("retrain.decay_until=2", "--set: retrain.decay_until: input should be less than or equal to 1"),
+        ("retrain.label_smoothing=1", "--set: retrain.label_smoothing: input should be less than 1"),
+        ("supernet.clip=0", "--set: supernet.clip: input should be greater than 0"),
         ("data.name=digit", "--set: data.name: unknown data set 'digit'; did you mean \"digits\"?"),
         ("space=3", "--set: space: input should be a valid string (got 3)"),
         ("engine.workers=2", "--set: engine.workers: 2 workers are not supported yet"),
@@ -255,6 +274,31 @@ def test_limits_at_the_smallest_network_leave_it() -> None:
 def test_the_names_are_those_of_what_exists() -> None:
     assert set(get_args(Supernet.model_fields["sampler"].annotation)) == set(SAMPLERS)
     assert Supernet.model_fields["sign_gradient"].annotation == SignGradient
+
+
+def test_the_teacher_of_a_recipe() -> None:
+    for name in ("none", "in-place"):
+        assert load("digits", [f"supernet.teacher={name}"]).supernet.teacher_file is None
+    named = load("digits", ["supernet.teacher=runs/out/big/network.safetensors"])
+    assert named.supernet.teacher_file == Path("runs/out/big/network.safetensors")
+
+
+def test_both_trainings_have_the_same_options_and_every_stage_outlasts_its_warm_up() -> None:
+    options = ["real_epochs=5", "warm_up=4", "label_smoothing=10%", "clip=5", "decay_until=1/2"]
+    recipe = load("digits", [f"{part}.{option}" for option in options for part in ("supernet", "retrain")])
+    for asked in (recipe.supernet, recipe.retrain):
+        found = (asked.real_epochs, asked.warm_up, asked.label_smoothing, asked.clip, asked.decay_until)
+        assert found == (5, 4, 0.1, 5.0, 0.5)
+    with pytest.raises(UsageError, match=r"warm_up of 4 epochs must be shorter than real_epochs \(3\)"):
+        load("digits", ["supernet.warm_up=4", "supernet.real_epochs=3"])
+
+
+def test_an_option_that_would_have_no_say_is_refused() -> None:
+    assert (
+        load("digits", ["supernet.sign_gradient=ste", "supernet.sign_clip=1.25"]).supernet.sign_clip == 1.25
+    )
+    with pytest.raises(UsageError, match=r"label_smoothing: networks taught by t.safetensors see no labels"):
+        load("digits", ["supernet.label_smoothing=0.1", "supernet.teacher=t.safetensors"])
 
 
 def test_recipes_are_read_without_torch_and_numpy() -> None:

@@ -12,9 +12,11 @@ from tests.run_driver import MOMENTS
 
 pytestmark = pytest.mark.slow
 
-# Small, but with every part of a run: two epochs, two batches of a search, two stages of retraining.
+# Small, but with every part of a run: two stages of training, two batches of a search, retraining in stages.
 SMALL = {
-    "supernet.epochs": 2,
+    "supernet.epochs": 1,
+    "supernet.real_epochs": 1,
+    "supernet.teacher": "in-place",
     "supernet.batch": 256,
     "search.evaluations": 7,
     "search.batch": 4,

@@ -3,9 +3,10 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evo_bnas import data
+from evo_bnas import data, workflow
+from evo_bnas.beginning import start
 from evo_bnas.binary import weights_file
-from evo_bnas.binary.execute import Mode
-from evo_bnas.binary.network import Network
+from evo_bnas.binary.execute import BINARY, Mode
+from evo_bnas.binary.network import Network, save_network
+from evo_bnas.binary.weights import Weights
 from evo_bnas.blueprint import tensors
 from evo_bnas.data import Images
 from evo_bnas.errors import UsageError
@@ -27,9 +30,10 @@ from evo_bnas.evaluate.evaluators import classified, error_of
 from evo_bnas.progress import Progress, Report, silent
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
-from evo_bnas.supernet.samplers import Sampler, sandwich, uniform
-from evo_bnas.supernet.supernet import Supernet
+from evo_bnas.supernet.samplers import Sampler, fair, sandwich, tilted, uniform
+from evo_bnas.supernet.supernet import Supernet, save_supernet
 from evo_bnas.train import loop
+from evo_bnas.train.annealing import annealed
 from evo_bnas.train.augment import Augmentation
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule, latent_weights
@@ -37,6 +41,7 @@ from evo_bnas.train.precision import Precision
 from evo_bnas.train.randomness import Stream, generator, torch_generator, torch_seed
 from evo_bnas.train.retrain import retrain
 from evo_bnas.train.supernet import train_supernet
+from evo_bnas.train.teacher import Teacher, divergence, load_teacher
 from tests.strategies import SPACES
 from tests.synthetic import TINY
 
@@ -84,7 +89,6 @@ def train_tiny(
         fraction(),
         replace(SCHEDULE, epochs=epochs),
         sampler,
-        mode=Mode(),
         precision=precision,
         checkpoint=checkpoint,
         report=report,
@@ -218,6 +222,13 @@ def test_only_latent_binary_weights_decay() -> None:
     for name in latent:
         assert named[name].norm() < before[name].norm()
 
+    still = {name: value.detach().clone() for name, value in named.items()}
+    schedule = replace(SCHEDULE, epochs=1, decay_until=0.0)
+    loop.train(
+        "test", named, latent, backward, images.x, images.y, schedule, checkpoint=checkpoint, report=silent
+    )
+    assert all(torch.equal(still[name], value) for name, value in named.items())
+
 
 class NoCheckpoint(Checkpoint):
     """Remembers when it was asked to save, and writes nothing."""
@@ -239,6 +250,57 @@ def test_the_learning_rate_falls_from_its_first_value_to_nearly_nothing() -> Non
     assert 0 < rates[-1] < SCHEDULE.lr / 1000
     assert rates[50] == pytest.approx(SCHEDULE.lr / 2)
     assert SCHEDULE.lr_at(100, 100) == pytest.approx(0)
+
+
+@given(st.integers(2, 40), st.data())
+def test_the_learning_rate_rises_in_the_warm_up_and_falls_after_it(epochs: int, data: st.DataObject) -> None:
+    warm_up = data.draw(st.integers(0, epochs - 1))
+    schedule = replace(SCHEDULE, epochs=epochs, warm_up=warm_up)
+    steps = schedule.steps(53)
+    rise = warm_up * schedule.steps_per_epoch(53)
+    rates = [schedule.lr_at(step, steps) for step in range(steps)]
+    assert rates[rise] == max(rates) == schedule.lr
+    assert rates[:rise] == pytest.approx([schedule.lr * (i + 1) / (rise + 1) for i in range(rise)])
+    assert rates[rise:] == sorted(rates[rise:], reverse=True)
+    assert min(rates) > 0
+
+
+@given(st.integers(1, 200), st.floats(0, 1))
+def test_decay_ends_after_its_share_of_the_steps(steps: int, share: float) -> None:
+    schedule = replace(SCHEDULE, decay_until=share)
+    decays = [schedule.decay_at(step, steps) for step in range(steps)]
+    assert decays == sorted(decays, reverse=True)
+    assert set(decays) <= {schedule.decay, 0.0}
+    assert decays.count(schedule.decay) == pytest.approx(share * steps, abs=1)
+
+
+@pytest.mark.parametrize(("clip", "norm"), [(None, 5.0), (0.1, 0.1), (7.0, 5.0)])
+def test_gradients_above_the_clip_are_scaled_down_together(clip: float | None, norm: float) -> None:
+    parameters = {name: torch.nn.Parameter(torch.ones(())) for name in ("one", "other", "unused")}
+
+    def backward(_x: Tensor, _y: Tensor, _step: int) -> Tensor:
+        (3 * parameters["one"] + 4 * parameters["other"]).backward()
+        return torch.zeros(())
+
+    images = fraction()
+    schedule = replace(SCHEDULE, epochs=1, clip=clip)
+    loop.train(
+        "test", parameters, frozenset(), backward, images.x, images.y, schedule,
+        checkpoint=NoCheckpoint(), report=silent,
+    )  # fmt: skip
+    found = torch.stack([p.grad for p in (parameters["one"], parameters["other"]) if p.grad is not None])
+    assert found.tolist() == pytest.approx([0.6 * norm, 0.8 * norm], rel=1e-4)
+    assert parameters["unused"].grad is None
+
+
+def test_tanh_steepens_from_the_first_step_to_the_last() -> None:
+    mode = Mode(sign_gradient="tanh")
+    steepness = [annealed(mode, step / 100).t for step in range(101)]
+    assert steepness[0] == pytest.approx(1e-3)
+    assert steepness[-1] == pytest.approx(10)
+    ratios = [later / former for former, later in pairwise(steepness)]
+    assert ratios == pytest.approx([10**0.04] * 100)
+    assert annealed(mode, 0.5) == replace(mode, t=annealed(mode, 0.5).t)
 
 
 def test_an_epoch_has_whole_batches_in_an_order_of_its_own() -> None:
@@ -301,13 +363,167 @@ def test_the_digits_are_learned(digits: data.Dataset) -> None:
         digits.train,
         Schedule(8, 64, 5e-3, 0.0, 0),
         lambda *_: [small],
-        mode=Mode(),
-        precision="float32",
         checkpoint=NoCheckpoint(),
         report=note,
     )
     assert losses[-1] < losses[0] / 1.5
     assert error() < 0.25
+
+
+# What a step learns from
+
+ONE_STEP = Schedule(epochs=1, batch=16, lr=1e-3, decay=0.0, seed=0)
+ENDS = [TINY.smallest(), TINY.largest()]
+
+
+def gradients_of(loss: Callable[[Supernet, Tensor, Tensor], Tensor]) -> dict[str, Tensor | None]:
+    """The gradients of a loss of a fresh supernet, images and labels."""
+    supernet, images = Supernet(TINY, seed=1), fraction(16)
+    loss(supernet, images.x, images.y).backward()
+    return {name: parameter.grad for name, parameter in supernet.named_parameters()}
+
+
+def gradients_of_a_step(
+    drawn: list[Architecture],
+    *,
+    teacher: Teacher | None = None,
+    schedule: Schedule = ONE_STEP,
+    mode: Mode = BINARY,
+) -> dict[str, Tensor | None]:
+    """The gradients that a training of one step leaves behind, on the same images."""
+    supernet = Supernet(TINY, seed=1)
+    train_supernet(
+        supernet,
+        fraction(16),
+        schedule,
+        lambda *_: drawn,
+        mode=mode,
+        teacher=teacher,
+        checkpoint=NoCheckpoint(),
+    )
+    return {name: parameter.grad for name, parameter in supernet.named_parameters()}
+
+
+def assert_close(found: dict[str, Tensor | None], expected: dict[str, Tensor | None]) -> None:
+    for name, gradient in expected.items():
+        if gradient is None:
+            assert found[name] is None
+        else:
+            torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-5)
+
+
+def a_network() -> Network:
+    """A calibrated one for the images of `fraction`."""
+    network = Network(TINY.draw(TINY.largest()), seed=5)
+    network.set_statistics(calibrate(network.run, fraction().x, 16))
+    return network.eval()
+
+
+@given(st.integers(0, 1000), st.floats(-5, 5))
+def test_the_divergence_of_a_teacher_is_that_of_the_two_distributions(seed: int, shift: float) -> None:
+    student, teacher = torch.randn(2, 3, 4, generator=noise(seed), dtype=torch.float64)
+    p, q = teacher.softmax(1), student.softmax(1)
+    found = divergence(student, teacher)
+    assert found > 0
+    assert torch.allclose(found, (p * (p / q).log()).sum(1).mean())
+    assert torch.allclose(divergence(teacher + shift, teacher), torch.zeros((), dtype=torch.float64))
+
+
+def test_without_a_teacher_all_networks_of_a_step_learn_from_the_labels() -> None:
+    def loss(supernet: Supernet, x: Tensor, y: Tensor) -> Tensor:
+        losses = [F.cross_entropy(supernet(x, end), y, label_smoothing=0.2) for end in ENDS]
+        return torch.stack(losses).mean()
+
+    schedule = replace(ONE_STEP, label_smoothing=0.2)
+    assert_close(gradients_of_a_step(ENDS, schedule=schedule), gradients_of(loss))
+
+
+def test_a_network_teaches_by_its_outputs_and_nothing_else() -> None:
+    teacher = a_network()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+
+    def loss(supernet: Supernet, x: Tensor, _: Tensor) -> Tensor:
+        with torch.no_grad():
+            aim = teacher(x)
+        return torch.stack([divergence(supernet(x, end), aim) for end in ENDS]).mean()
+
+    schedule = replace(ONE_STEP, label_smoothing=0.2)  # of labels, which nobody looks at
+    assert_close(gradients_of_a_step(ENDS, teacher=teacher, schedule=schedule), gradients_of(loss))
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+@pytest.mark.parametrize(
+    ("drawn", "students"),
+    [
+        ([TINY.smallest()], [TINY.smallest()]),  # one more pass
+        (ENDS, [TINY.smallest()]),  # the largest of a sandwich is the teacher
+        ([TINY.largest()], [TINY.largest()]),  # alone it is its own student
+    ],
+    ids=["smallest", "sandwich", "largest"],
+)
+@pytest.mark.parametrize("weights", ["binary", "real"])
+def test_the_teacher_in_place_is_the_largest_network_with_real_weights(
+    drawn: list[Architecture], students: list[Architecture], weights: Weights
+) -> None:
+    mode = Mode(weights)
+
+    def loss(supernet: Supernet, x: Tensor, y: Tensor) -> Tensor:
+        aim = supernet(x, TINY.largest(), mode=Mode("real"))
+        losses = [F.cross_entropy(aim, y, label_smoothing=0.1)]
+        losses += [divergence(supernet(x, student, mode=mode), aim.detach()) for student in students]
+        return torch.stack(losses).mean()
+
+    schedule = replace(ONE_STEP, label_smoothing=0.1)
+    found = gradients_of_a_step(drawn, teacher="in-place", schedule=schedule, mode=mode)
+    assert_close(found, gradients_of(loss))
+
+
+def test_a_teacher_of_a_file_must_fit_the_space(tmp_path: Path) -> None:
+    path = tmp_path / "teacher.safetensors"
+    with pytest.raises(UsageError, match=r"teacher.safetensors: .*No such file"):
+        load_teacher(path, TINY)
+    save_supernet(Supernet(TINY), path)
+    with pytest.raises(UsageError, match="holds evo-bnas supernet 1, where evo-bnas network 1 is asked for"):
+        load_teacher(path, TINY)
+    teacher = a_network()
+    save_network(teacher, path, {})
+    x = fraction().x
+    assert torch.equal(load_teacher(path, TINY)(x), teacher(x))
+    with pytest.raises(UsageError, match="is a network for 1x8x8 images, and 3x8x8 are asked for"):
+        load_teacher(path, TINY.fit((3, 8, 8), 10))
+    with pytest.raises(UsageError, match="is a network for 10 classes, and 4 are asked for; name a network"):
+        load_teacher(path, TINY.fit((1, 8, 8), 4))
+
+
+def test_a_run_trains_in_stages_with_its_teacher_and_then_needs_it_no_more(
+    digits: data.Dataset, tmp_path: Path
+) -> None:
+    file, folder = tmp_path / "teacher.safetensors", tmp_path / "run"
+    recipe = "digits"
+    overrides = [
+        f"supernet.teacher={file}",
+        "supernet.real_epochs=1",
+        "supernet.epochs=2",
+        "supernet.batch=256",
+        "engine.device=cpu",
+    ]
+    with pytest.raises(UsageError, match=r"supernet.teacher: .*teacher.safetensors: .*No such file"):
+        start(recipe, folder, overrides)
+    assert not folder.exists()
+
+    teacher = Network(SPACES["elastic-8"].draw(SPACES["elastic-8"].smallest()))
+    teacher.set_statistics(calibrate(teacher.run, digits.train.x, 128))
+    save_network(teacher, file, {})
+    told: list[tuple[str, int]] = []
+    run = start(recipe, folder, overrides)
+    workflow.train(run, lambda progress: told.append((progress.stage, progress.done)))
+    assert told == [("supernet, real weights", 1), ("supernet", 1), ("supernet", 2)]
+    assert run.supernet_file.exists()
+    assert not list(run.checkpoint.iterdir())
+
+    file.unlink()
+    assert start(recipe, folder, overrides).recipe == run.recipe
 
 
 # Checkpoints
@@ -360,6 +576,38 @@ def test_a_resumed_training_is_the_same_training(
     told: list[Progress] = []
     assert equal(train_tiny(Checkpoint(path), told.append), undisturbed)
     assert told == []
+
+
+def train_in_stages(folder: Path, sampler: Sampler, teacher: Teacher | None, stop: int | None) -> Supernet:
+    """Two stages of six steps with every option that a schedule has; the stop counts both."""
+    supernet = Supernet(TINY, seed=1)
+    for first, weights in ((0, "real"), (6, "binary")):
+        train_supernet(
+            supernet,
+            fraction(),
+            replace(SCHEDULE, epochs=2, warm_up=1, decay_until=0.5, label_smoothing=0.1, clip=0.5),
+            sampler,
+            mode=Mode(weights, "tanh"),
+            teacher=teacher,
+            checkpoint=EveryStep(folder / weights, stop - first if stop else None),
+        )
+    return supernet
+
+
+@pytest.mark.parametrize(
+    ("sampler", "teacher"),
+    [(uniform, a_network()), (fair, "in-place"), (sandwich, "in-place"), (tilted, None)],
+    ids=["uniform-file", "fair-in-place", "sandwich-in-place", "tilted-none"],
+)
+def test_a_training_resumes_whatever_its_sampler_and_its_teacher(
+    sampler: Sampler, teacher: Teacher | None, tmp_path: Path
+) -> None:
+    undisturbed = train_in_stages(tmp_path / "undisturbed", sampler, teacher, None)
+    assert all(parameter.isfinite().all() for parameter in undisturbed.parameters())
+    for stop in (2, 6, 9):
+        with pytest.raises(Stop):
+            train_in_stages(tmp_path, sampler, teacher, stop)
+    assert equal(train_in_stages(tmp_path, sampler, teacher, None), undisturbed)
 
 
 def test_some_parameters_wait_for_their_first_step(tmp_path: Path) -> None:

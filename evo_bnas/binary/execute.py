@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evo_bnas.binary.fold import NORM_EPS, Statistics, Tensors, activate, fold, part, per_channel
-from evo_bnas.binary.sign import SignGradient, sign
+from evo_bnas.binary.channels import per_channel, shifted
+from evo_bnas.binary.fold import NORM_EPS, Statistics, Tensors, activate, fold, part
+from evo_bnas.binary.sign import STE, Approx, Gradient, SignGradient, Ste, Tanh, rsign, sign
 from evo_bnas.binary.weights import Weights, effective
 from evo_bnas.blueprint import ACTIVATIONS, Blueprint, Node
 
@@ -20,7 +21,24 @@ class Mode:
     """How 1-bit weights and signs behave."""
 
     weights: Weights = "binary"
-    sign_gradient: SignGradient = "approx"
+    sign_gradient: SignGradient = "approx"  # of the activations; tanh holds for the weights as well
+    t: float = 1.0  # of tanh: how steep it is
+    clip: float = 1.0  # of ste: how far from 0 the gradient of an activation passes
+
+    @property
+    def activation_gradient(self) -> Gradient:
+        match self.sign_gradient:
+            case "ste":
+                return Ste(self.clip)
+            case "approx":
+                return Approx()
+            case "tanh":
+                return Tanh(self.t)
+
+    @property
+    def weight_gradient(self) -> Gradient:
+        """Straight-through, but for IR-Net's tanh, which is for weights and activations alike."""
+        return self.activation_gradient if self.sign_gradient == "tanh" else STE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +65,14 @@ def execute(
 
     With `BatchStatistics` every step runs as trained; with given statistics every node runs folded.
     """
+    training = isinstance(norm, BatchStatistics) and norm.moments is None
     maps: dict[int, Tensor] = {}
     for index, node in enumerate(blueprint.nodes):
         inputs = [maps[source] for source in node.inputs]
         if node.op == "image":
-            out = images
+            # Channels last, norms take half the time. Where networks are judged, maps stay as they came:
+            # sums in another order round otherwise.
+            out = images.clone(memory_format=torch.channels_last) if training else images
         elif isinstance(norm, BatchStatistics):
             out = _train(node, inputs, tensors_of(node), norm, mode)
         else:
@@ -68,19 +89,22 @@ def _train(node: Node, inputs: list[Tensor], tensors: Tensors, norm: BatchStatis
     x = inputs[0]
     if "norm" in node.before:
         x = norm(f"{node.name}.before", x, tensors["before.gain"], tensors["before.bias"])
-    elif "shift" in node.before:
-        x = x + per_channel(tensors["shift"])
     if node.input_bits == 1:
-        x = sign(x, mode.sign_gradient)
-    weight = effective(tensors["weight"], node.weight_bits, mode.weights) if "weight" in tensors else None
+        gradient = mode.activation_gradient
+        x = rsign(x, tensors["shift"], gradient) if "shift" in node.before else sign(x, gradient)
+    elif "shift" in node.before:
+        x = shifted(x, tensors["shift"])
+    weight = None
+    if "weight" in tensors:
+        weight = effective(tensors["weight"], node.weight_bits, mode.weights, mode.weight_gradient)
     y = operate(node, [x, *inputs[1:]], weight)
     if "bias" in tensors:
-        y = y + per_channel(tensors["bias"])
+        y = y + tensors["bias"][:, None, None]  # not in the type of y: logits shall be float32
     for site, step in node.steps:
         if step == "norm":
             y = norm(f"{node.name}.{site}", y, tensors[f"{site}.gain"], tensors[f"{site}.bias"])
         elif step == "scale":
-            y = y * per_channel(tensors["scale"])
+            y = y * per_channel(tensors["scale"], y)
         elif step == "add":
             y = y + inputs[1]
         elif step in ACTIVATIONS:
@@ -113,7 +137,7 @@ def operate(node: Node, inputs: list[Tensor], weight: Tensor | None) -> Tensor:
         case "tile":
             channels = node.shape[0]
             times = -(-channels // x.shape[1])
-            return x.repeat(1, times, 1, 1)[:, :channels]
+            return torch.cat([x] * times, 1)[:, :channels]
         case "concat":
             return torch.cat(inputs, dim=1)
         case "sum":

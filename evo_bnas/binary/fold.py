@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from evo_bnas.binary.channels import per_channel
+from evo_bnas.binary.prelu import prelu, rprelu
 from evo_bnas.binary.weights import Weights, effective
 from evo_bnas.blueprint import Node, Step
 
@@ -28,7 +30,7 @@ class Affine:
     b: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        return (x * per_channel(self.a)).add_(per_channel(self.b))
+        return (x * per_channel(self.a, x)).add_(per_channel(self.b, x))
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class Threshold:
 
     def __call__(self, x: Tensor) -> Tensor:
         # A difference has the sign of the comparison: in floating point it is zero only at equality.
-        above = x - per_channel(self.level)
+        above = x - per_channel(self.level, x)
         if self.flip is not None:
-            above.mul_(per_channel(torch.where(self.flip, -1.0, 1.0)))
+            above.mul_(per_channel(torch.where(self.flip, -1.0, 1.0), x))
         return above.ge_(0).mul_(2).sub_(1)
 
 
@@ -115,24 +117,18 @@ def fold(node: Node, tensors: Tensors, statistics: Statistics, weights: Weights 
 
 
 def activate(step: Step, x: Tensor, tensors: Tensors) -> Tensor:
-    """relu, prelu, or rprelu: PReLU between two learned shifts (Liu et al., ReActNet, 2020)."""
+    """relu, prelu or rprelu of maps (batch, channels, height, width)."""
     if step == "relu":
         return F.relu(x)
     if step == "prelu":
-        return F.prelu(x, tensors["slope"])
-    shifted = x + per_channel(tensors["shift_in"])
-    return F.prelu(shifted, tensors["slope"]).add_(per_channel(tensors["shift_out"]))
+        return prelu(x, tensors["slope"])
+    return rprelu(x, tensors["slope"], tensors["shift_in"], tensors["shift_out"])
 
 
 def part(tensors: Tensors, site: str) -> Tensors:
     """The tensors under one address: "act.slope" as "slope"."""
     lead = f"{site}."
     return {name.removeprefix(lead): tensor for name, tensor in tensors.items() if name.startswith(lead)}
-
-
-def per_channel(vector: Tensor) -> Tensor:
-    """(channels,) as (channels, 1, 1), to meet maps of (batch, channels, height, width)."""
-    return vector[:, None, None]
 
 
 def _norm(node: Node, site: str, tensors: Tensors, statistics: Statistics) -> Affine:

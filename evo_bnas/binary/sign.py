@@ -1,51 +1,85 @@
 """sign(x) in {-1, +1} with sign(0) = +1, and the gradients that papers give it."""
 
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-SignGradient = Literal["ste", "approx"]
+from evo_bnas.binary.channels import shifted, total
 
-
-class _SteSign(torch.autograd.Function):
-    """Straight-through: the gradient passes where |x| <= 1 (Courbariaux et al., 2016)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x.abs().le_(1))
-        return _sign(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        inside: Tensor = ctx.saved_tensors[0]
-        return grads[0] * inside
+SignGradient = Literal["ste", "approx", "tanh"]  # as recipes name them
 
 
-class _ApproxSign(torch.autograd.Function):
+@dataclass(frozen=True, slots=True)
+class Ste:
+    """Straight-through: the gradient passes where |x| <= clip (Courbariaux et al., 2016)."""
+
+    clip: float = 1.0
+
+    def derivative_(self, x: Tensor) -> Tensor:
+        """What the gradient is multiplied with, in the place of x."""
+        return x.abs_().le_(self.clip)
+
+
+@dataclass(frozen=True, slots=True)
+class Approx:
     """The derivative of a piecewise quadratic: 2 - 2|x| where |x| < 1 (Liu et al., Bi-Real Net, 2018)."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return _sign(x)
+    def derivative_(self, x: Tensor) -> Tensor:
+        """What the gradient is multiplied with, in the place of x."""
+        return x.abs_().clamp_(max=1).mul_(-2).add_(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Tanh:
+    """The derivative of k tanh(t x) with k = max(1/t, 1) (Qin et al., IR-Net, 2020).
+
+    A small t passes nearly all of the gradient, a large one only that near 0: trainings raise t.
+    """
+
+    t: float
+
+    def derivative_(self, x: Tensor) -> Tensor:
+        """What the gradient is multiplied with, in the place of x."""
+        slope = max(self.t, 1.0)  # k t
+        return x.mul_(self.t).tanh_().square_().mul_(-slope).add_(slope)
+
+
+STE = Ste()
+Gradient = Ste | Approx | Tanh
+
+
+class _Sign(torch.autograd.Function):
+    """sign(x + shift); what backward needs is computed again from x, which is all that is kept."""
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        x: Tensor = ctx.saved_tensors[0]
-        return x.abs().clamp_(max=1).mul_(-2).add_(2).mul_(grads[0])
+    def forward(ctx: Any, x: Tensor, shift: Tensor | None, gradient: Gradient) -> Tensor:
+        ctx.save_for_backward(x, shift)
+        ctx.gradient = gradient
+        # torch.sign(0) is 0, a third value that no 1-bit kernel has. Compared in place, 0 and 1 come in the
+        # type of x: to make them from truth values takes four times as long on a CPU.
+        return shifted(x, shift).ge_(0).mul_(2).sub_(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        x, shift = ctx.saved_tensors
+        behind = ctx.gradient.derivative_(shifted(x, shift)).mul_(grads[0])
+        return behind, total(behind, shift) if ctx.needs_input_grad[1] else None, None
 
 
-def sign(x: Tensor, gradient: SignGradient = "ste") -> Tensor:
-    """+1 where x >= 0, else -1, in the type of x; raises ValueError for an unknown gradient."""
-    if gradient not in get_args(SignGradient):
-        raise ValueError(f"unknown sign gradient {gradient!r}; choose from {get_args(SignGradient)}")
-    function = _SteSign if gradient == "ste" else _ApproxSign
-    signed: Tensor = function.apply(x)  # type: ignore[no-untyped-call]
+def sign(x: Tensor, gradient: Gradient = STE) -> Tensor:
+    """+1 where x >= 0, else -1, in the type of x."""
+    signed: Tensor = _Sign.apply(x, None, gradient)  # type: ignore[no-untyped-call]
     return signed
 
 
-def _sign(x: Tensor) -> Tensor:
-    # torch.sign(0) is 0, a third value that no 1-bit kernel has. Compared in place, 0 and 1 come in the type
-    # of x: to make them from truth values takes four times as long on a CPU.
-    return x.clone().ge_(0).mul_(2).sub_(1)
+def rsign(x: Tensor, shift: Tensor, gradient: Gradient) -> Tensor:
+    """RSign: the sign of maps (batch, channels, height, width) after a learned shift (channels,).
+
+    Liu et al. (ReActNet, 2020).
+    """
+    signed: Tensor = _Sign.apply(x, shift, gradient)  # type: ignore[no-untyped-call]
+    return signed

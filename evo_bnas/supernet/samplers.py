@@ -1,4 +1,4 @@
-"""Which architectures a training step sees."""
+"""Which architectures a training step sees; together they share one batch and one optimizer step."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -23,9 +23,31 @@ def uniform(space: Space, rng: np.random.Generator) -> list[Architecture]:
     return [space.sample(rng)]
 
 
+def fair(space: Space, rng: np.random.Generator) -> list[Architecture]:
+    """As many architectures as a gene has options at most: each option of that gene once.
+
+    Genes with fewer options use each as often as the others, give or take one (Chu et al., FairNAS, 2021).
+    That holds for the genes as drawn: some have no say in a shallow network, or are changed by repair.
+    """
+    count = max(space.sizes, default=1)
+    columns = [
+        # Shuffled twice: which options come once more than the others, and who gets which.
+        rng.permutation(np.resize(rng.permutation(size), count)).tolist()
+        for size in space.sizes
+    ]
+    return [space.architecture([column[i] for column in columns]) for i in range(count)]
+
+
 def sandwich(space: Space, rng: np.random.Generator) -> list[Architecture]:
     """The largest, the smallest and two of uniform genes (Yu et al., BigNAS, 2020)."""
     return [space.largest(), space.smallest(), space.sample(rng), space.sample(rng)]
 
 
-SAMPLERS: Mapping[str, Sampler] = MappingProxyType({"uniform": uniform, "sandwich": sandwich})
+def tilted(space: Space, rng: np.random.Generator) -> list[Architecture]:
+    """One architecture whose ops are drawn uniformly between the smallest and the largest network's."""
+    return [space.sample_tilted(rng)]
+
+
+SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
+    {"uniform": uniform, "fair": fair, "sandwich": sandwich, "tilted": tilted}
+)

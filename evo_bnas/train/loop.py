@@ -21,22 +21,41 @@ Backward = Callable[[Tensor, Tensor, int], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What a training does, besides its loss."""
+    """What a training does, besides what it learns from."""
 
     epochs: int
     batch: int
-    lr: float  # of the first step; falls to 0 as a cosine
+    lr: float  # at its highest; falls to 0 as a cosine
     decay: float  # L2 of latent binary weights, and of nothing else
     seed: int
     augmentation: Augmentation = field(default_factory=Augmentation)
+    warm_up: int = 0  # epochs in which the learning rate rises linearly from 0
+    decay_until: float = 0.75  # share of the steps after which nothing decays
+    label_smoothing: float = 0.0
+    clip: float | None = None  # the greatest norm of the whole gradient
 
     def steps_per_epoch(self, images: int) -> int:
         """Whole batches of an epoch; images that do not fill the last one are left out of it."""
         return max(images // self.batch, 1)
 
+    def steps(self, images: int) -> int:
+        """Steps of the whole training."""
+        return self.epochs * self.steps_per_epoch(images)
+
     def lr_at(self, step: int, steps: int) -> float:
-        """The learning rate of one step."""
-        return self.lr * 0.5 * (1 + math.cos(math.pi * step / steps))
+        """The learning rate of one step; the first one after the warm-up is the highest."""
+        rise = steps * self.warm_up // self.epochs
+        if step < rise:
+            return self.lr * (step + 1) / (rise + 1)
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+
+    def decay_at(self, step: int, steps: int) -> float:
+        """The decay of one step.
+
+        It keeps latent weights small, so that they can flip; at the end they shall settle (Liu et al.,
+        AdamBNN, 2021).
+        """
+        return self.decay if step < self.decay_until * steps else 0.0
 
 
 def train(
@@ -57,20 +76,24 @@ def train(
     epoch and the speed are reported. A finished training leaves its checkpoint: remove it once the result
     is saved.
     """
-    optimizer = _adam(parameters, latent, schedule)
-    per_epoch = schedule.steps_per_epoch(len(images))
-    steps = schedule.epochs * per_epoch
+    optimizer = _adam(parameters, latent)
+    decaying, _ = optimizer.param_groups
+    per_epoch, steps = schedule.steps_per_epoch(len(images)), schedule.steps(len(images))
     step = first = checkpoint.restore(parameters, optimizer)
     started = time.monotonic()
     with deferred() as interrupted:
         while step < steps:
             epoch, within = divmod(step, per_epoch)
-            chosen = _batch(schedule, len(images), epoch, within).to(images.device)
+            # Without blocking: a GPU works on the last step while the next one is prepared.
+            chosen = _batch(schedule, len(images), epoch, within).to(images.device, non_blocking=True)
             noise = torch_generator(schedule.seed, Stream.AUGMENTATION, step, images.device)
             for group in optimizer.param_groups:
                 group["lr"] = schedule.lr_at(step, steps)
+            decaying["weight_decay"] = schedule.decay_at(step, steps)
             optimizer.zero_grad(set_to_none=True)
             loss = backward(schedule.augmentation(images[chosen], noise), labels[chosen], step)
+            if schedule.clip is not None:
+                torch.nn.utils.clip_grad_norm_(parameters.values(), schedule.clip)
             optimizer.step()
             step += 1
             if step % per_epoch == 0:
@@ -94,11 +117,10 @@ def latent_weights(nodes: Iterable[Node]) -> frozenset[str]:
     return frozenset(f"{node.name}.{spec.name}" for node in nodes for spec in tensors(node) if spec.bits == 1)
 
 
-def _adam(
-    parameters: Mapping[str, Tensor], latent: frozenset[str], schedule: Schedule
-) -> torch.optim.Optimizer:
+def _adam(parameters: Mapping[str, Tensor], latent: frozenset[str]) -> torch.optim.Optimizer:
+    """Adam over the parameters that decay and those that do not; every step sets its rates itself."""
     groups = [
-        {"params": [p for name, p in parameters.items() if name in latent], "weight_decay": schedule.decay},
-        {"params": [p for name, p in parameters.items() if name not in latent], "weight_decay": 0.0},
+        {"params": [p for name, p in parameters.items() if name in latent]},
+        {"params": [p for name, p in parameters.items() if name not in latent]},
     ]
-    return torch.optim.Adam(groups, lr=schedule.lr, fused=True)
+    return torch.optim.Adam(groups, fused=True)

@@ -7,6 +7,7 @@ from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.network import Network
 from evo_bnas.data import Images
 from evo_bnas.progress import Report
+from evo_bnas.train.annealing import annealed
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule, latent_weights, train
 from evo_bnas.train.precision import Precision, training_format
@@ -28,10 +29,12 @@ def retrain(
     Martinez et al. (Real-to-Binary, 2020) and Liu et al. (ReActNet, 2020) train in these two stages.
     """
     network.train()
+    steps = schedule.steps(len(images.x))
 
-    def backward(x: Tensor, labels: Tensor, _: int) -> Tensor:
+    def backward(x: Tensor, labels: Tensor, step: int) -> Tensor:
         with training_format(precision, x.device):
-            loss = F.cross_entropy(network(x, mode), labels)
+            logits = network(x, annealed(mode, step / steps))
+            loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
         loss.backward()
         return loss.detach()
 
