@@ -66,6 +66,7 @@ Out = Annotated[Path | None, typer.Option(help="Folder of the run. [default: run
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
 ]
+_KEY = "Key of a network, smallest, largest or random"
 Format = Annotated[Listing, typer.Option("--format", help="For a person, or for a script.")]
 
 
@@ -75,7 +76,7 @@ def run(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
 
     Called again it goes on where it was, also after a kill.
     """
-    from evo_bnas import findings, readout
+    from evo_bnas import console, findings, readout
 
     begun = _begin(recipe, out, set_)
     readout.introduce(begun)
@@ -85,31 +86,31 @@ def run(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
     readout.print_front(begun, chosen)
     readout.print_pick(chosen)
     _retrain(begun, list(chosen.order[: begun.recipe.retrain.top]))
-    readout.print_next("see other budgets", f"evo-bnas pick {begun.folder} --ops 30k")
+    console.print_next("see other budgets", f"evo-bnas pick {begun.folder} --ops 30k")
 
 
 @app.command()
 def train(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
     """Train the supernet only."""
-    from evo_bnas import readout
+    from evo_bnas import console, readout
 
     begun = _begin(recipe, out, set_)
     readout.introduce(begun)
     _train(begun)
-    readout.print_next("search with it", f"evo-bnas search {begun.folder}")
+    console.print_next("search with it", f"evo-bnas search {begun.folder}")
 
 
 @app.command()
 def search(recipe: RecipeOrRun, out: Out = None, set_: Set = None) -> None:
     """Search with the trained supernet."""
-    from evo_bnas import readout
+    from evo_bnas import console, readout
 
     begun = _begin(recipe, out, set_)
     if not begun.supernet_file.exists():
         raise UsageError(f"{begun.folder}: has no trained supernet yet; run evo-bnas train {recipe}")
     _search(begun)
     readout.print_front(begun, None)
-    readout.print_next("pick a network", f"evo-bnas pick {begun.folder} --ops 20k")
+    console.print_next("pick a network", f"evo-bnas pick {begun.folder} --ops 20k")
 
 
 @app.command()
@@ -120,7 +121,7 @@ def front(run: RunFolder, format_: Annotated[Rows, typer.Option("--format")] = R
     opened = _open(run)
     if format_ is Rows.table:
         readout.print_front(opened, None)
-        readout.print_next("pick a network", f"evo-bnas pick {opened.folder} --ops 20k")
+        console.print_next("pick a network", f"evo-bnas pick {opened.folder} --ops 20k")
         return
     best = findings.best(opened).drop(columns=["correct", "status"])
     complete = best.astype(object).where(best.notna(), None)
@@ -180,7 +181,7 @@ def pick(
         )
         return
     readout.print_pick(chosen)
-    readout.print_next("train it to the end", f"evo-bnas retrain {opened.folder} {chosen.key}")
+    console.print_next("train it to the end", f"evo-bnas retrain {opened.folder} {chosen.key}")
 
 
 @app.command()
@@ -189,14 +190,45 @@ def retrain(
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Networks to train.")] = None,
 ) -> None:
     """Train picked networks to the end: those named, or those that the recipe picks."""
-    from evo_bnas import findings, readout
+    from evo_bnas import console, findings
 
     opened = _open(run)
     if opened.recipe.retrain.source == "supernet" and not opened.supernet_file.exists():
         raise UsageError(f"{opened.folder}: has no trained supernet yet; run evo-bnas train {opened.folder}")
     chosen = keys or list(findings.choose(opened).order[: opened.recipe.retrain.top])
     _retrain(opened, chosen)
-    readout.print_next("see the front again", f"evo-bnas front {opened.folder}")
+    console.print_next("see the front again", f"evo-bnas front {opened.folder}")
+
+
+@app.command()
+def fidelity(
+    run: RunFolder,
+    networks: Annotated[int, typer.Option(min=3, help="So many networks, spread over the ops.")] = 24,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of a training, if not the recipe's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network; errors are averaged.")] = 1,
+    format_: Format = Listing.table,
+) -> None:
+    """Train networks alone to see how well the supernet ranks them.
+
+    Called again it goes on where it was; more networks or seeds add to those that are trained.
+    """
+    from evo_bnas import console, readout_fidelity
+    from evo_bnas.fidelity import measure
+
+    opened = _open(run)
+    with console.progress() as report:
+        found = measure(opened, networks, epochs=epochs, seeds=seeds, report=report)
+    if format_ is Listing.json:
+        console.print_json(readout_fidelity.row(opened, found))
+        return
+    readout_fidelity.print_fidelity(opened, found, networks)
+    if not found.agreement.gain.positive:
+        more = f"evo-bnas fidelity {opened.folder} --networks {2 * networks}"
+        console.print_next("narrow the intervals", more)
+    elif opened.journal_file.exists():
+        console.print_next("pick a network", f"evo-bnas pick {opened.folder} --ops 20k")
+    else:
+        console.print_next("search with it", f"evo-bnas search {opened.folder}")
 
 
 @app.command()
@@ -204,35 +236,40 @@ def spaces(
     name: Annotated[
         str | None, typer.Argument(help="Space, or YAML file; without it all are listed.")
     ] = None,
+    key: Annotated[str | None, typer.Argument(metavar="KEY", help=f"{_KEY} to draw.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the drawing.")] = Path(),
     format_: Format = Listing.table,
 ) -> None:
-    """List search spaces, or show the genes of one."""
-    from evo_bnas import console, readout
+    """List search spaces, show the choices of one, or draw a network of it."""
+    from evo_bnas import console, readout_space
     from evo_bnas.space import catalogue
 
+    if name and key:
+        _draw(name, key, out, format_)
+        return
     found = [catalogue.load(one) for one in ([name] if name else catalogue.names())]
     if format_ is Listing.json:
-        rows = [readout.space_row(space) for space in found]
-        console.print_json(rows[0] | {"genes": readout.gene_rows(found[0])} if name else rows)
+        rows = [readout_space.space_row(space) for space in found]
+        console.print_json(rows[0] | {"genes": readout_space.gene_rows(found[0])} if name else rows)
         return
-    readout.print_spaces(found)
+    readout_space.print_spaces(found)
     if name:
-        readout.print_genes(found[0])
-        readout.print_next("count a network of it", f"evo-bnas cost {name} smallest")
+        readout_space.print_genes(found[0])
+        console.print_next("draw a network of it", f"evo-bnas spaces {name} largest")
     else:
-        readout.print_next("see the genes of one", f"evo-bnas spaces {found[0].name}")
+        console.print_next("see the choices of one", f"evo-bnas spaces {found[0].name}")
 
 
 @app.command()
 def cost(
     space: Annotated[str, typer.Argument(help="Space, or YAML file.")],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="Key of a network, smallest or largest.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help=f"{_KEY}.")],
     profile: Annotated[str, typer.Option(help="Counting convention: default or nas-bnn.")] = "default",
     classes: Annotated[int | None, typer.Option(min=2, help="Number of classes, if not the space's.")] = None,
     format_: Format = Listing.table,
 ) -> None:
     """Count what a network costs, layer by layer."""
-    from evo_bnas import console, readout
+    from evo_bnas import console, readout_space
     from evo_bnas.card import cost_rows
     from evo_bnas.cost import cost as count
     from evo_bnas.space import catalogue
@@ -247,7 +284,7 @@ def cost(
     if format_ is Listing.json:
         console.print_json({"key": architecture.key, "profile": profile, **cost_rows(counted)})
         return
-    readout.print_cost(fitted, architecture, profile, counted)
+    readout_space.print_cost(fitted, architecture, profile, counted)
 
 
 def main() -> None:
@@ -280,12 +317,44 @@ def _open(target: str) -> "Run":
 
 
 def _architecture(space: "Space", key: str) -> "Architecture":
+    if key == "random":
+        import numpy as np
+
+        return space.sample(np.random.default_rng())
     if key in ("smallest", "largest"):
         return space.smallest() if key == "smallest" else space.largest()
     try:
         return space.parse(key)
     except ValueError as failure:
         raise UsageError(str(failure)) from None
+
+
+def _draw(name: str, key: str, folder: Path, format_: Listing) -> None:
+    """Draw a network into the folder, as SVG and PNG, and print what it costs."""
+    from evo_bnas import console, readout_space
+    from evo_bnas.card import cost_rows
+    from evo_bnas.diagram.picture import draw_network
+    from evo_bnas.durable import file_name
+    from evo_bnas.space import catalogue
+
+    space = catalogue.load(name)
+    architecture = _architecture(space, key)
+    counted = space.cost(architecture)
+    stem = file_name(f"{space.name}-{architecture.key}")
+    paths = [folder / f"{stem}.{form}" for form in ("svg", "png")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draw_network(space.draw(architecture), counted, f"{space.name}  {architecture.key}", paths)
+    except OSError as failure:
+        raise UsageError(f"--out {folder}: {failure.strerror}; name a folder to write to") from None
+    if format_ is Listing.json:
+        files = list(map(str, paths))
+        console.print_json({"key": architecture.key, **cost_rows(counted), "drawings": files})
+        return
+    readout_space.print_cost(space, architecture, "default", counted)
+    console.say("drawn   " + "\n        ".join(map(str, paths)))
+    again = shlex.join(["evo-bnas", "cost", name, architecture.key, "--profile", "nas-bnn"])
+    console.print_next("count it as NAS-BNN does", again)
 
 
 def _train(run: "Run") -> None:

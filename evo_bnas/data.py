@@ -33,6 +33,10 @@ class Images:
         """The same images on a device."""
         return Images(self.x.to(device), self.y.to(device))
 
+    def join(self, other: "Images") -> "Images":
+        """These images and then the others."""
+        return Images(torch.cat([self.x, other.x]), torch.cat([self.y, other.y]))
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Dataset:

@@ -1,17 +1,30 @@
-"""What a run has found, read without torch: the archive, the front, the pick, the picture."""
+"""What a run has found, read without torch: the archive, the front, the pick, the fidelity, the pictures."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
 from evo_bnas.durable import write_bytes
 from evo_bnas.errors import UsageError
 from evo_bnas.results import journal
+from evo_bnas.results.fidelity import Agreement, agreement, between_seeds
+from evo_bnas.results.fidelity_plot import plot_fidelity
 from evo_bnas.results.front import front, hypervolume, hypervolume_trace
 from evo_bnas.results.pick import Pick, pick
 from evo_bnas.results.plot import plot_front
 from evo_bnas.run import Run
 from evo_bnas.search.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How well the supernet of a run ranks networks."""
+
+    networks: pd.DataFrame  # key, costs, epochs, supernet_error, error (mean over seeds), error_seed0, …
+    agreement: Agreement
+    seeds: int  # trainings of each network
+    between_seeds: float | None  # mean tau of the errors of two seeds; None with one
 
 
 def archive(run: Run) -> pd.DataFrame:
@@ -53,6 +66,32 @@ def choose(
         limits, within, knee = asked.limits, asked.within, asked.knee
     objectives = run.recipe.search.objectives
     return pick(archive(run), limits or {}, within=within, knee=knee, objectives=objectives)
+
+
+def fidelity(run: Run) -> Fidelity:
+    """What the last `evo-bnas fidelity` measured.
+
+    Raises UsageError where there was none, where its table is damaged, or where it has fewer than 3 networks.
+    """
+    if not run.fidelity_csv.exists():
+        raise UsageError(f"{run.folder}: its fidelity is not measured; run `evo-bnas fidelity {run.folder}`")
+    try:
+        networks = pd.read_csv(run.fidelity_csv)
+        judged = agreement(networks["supernet_error"], networks["error"], networks["ops"])
+        by_seed = networks.filter(like="error_seed").to_numpy().T
+    except (ValueError, KeyError) as failure:
+        raise UsageError(
+            f"{run.fidelity_csv}: is damaged: {failure}; `evo-bnas fidelity {run.folder}` writes it anew"
+        ) from None
+    return Fidelity(networks, judged, len(by_seed), between_seeds(by_seed))
+
+
+def draw_fidelity(run: Run, networks: pd.DataFrame) -> Fidelity:
+    """Write the networks of a `Fidelity` as a table and as a picture; raises UsageError as `fidelity`."""
+    write_bytes(run.fidelity_csv, networks.to_csv(index=False).encode())
+    found = fidelity(run)
+    plot_fidelity(networks, found.agreement.estimated.tau, run.fidelity_png)
+    return found
 
 
 def draw(run: Run) -> None:

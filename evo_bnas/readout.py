@@ -1,16 +1,15 @@
-"""What the verbs print about runs, fronts, picks, spaces and costs."""
+"""What the verbs print about runs, fronts, picks and trained networks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evo_bnas import findings
 from evo_bnas.console import objective_values, print_table, say, show_objective, title
-from evo_bnas.cost import Cost
 from evo_bnas.quantity import show
+from evo_bnas.readout_space import count_text
 from evo_bnas.results.front import knee
 from evo_bnas.results.pick import Pick
 from evo_bnas.run import Run
-from evo_bnas.space.genes import Architecture, Space
 
 
 def introduce(run: Run) -> None:
@@ -23,7 +22,7 @@ def introduce(run: Run) -> None:
     say(
         f"run     {run.folder}\n"
         f"data    {asked.data.name}: {'×'.join(map(str, space.image))}, {space.classes} classes\n"
-        f"space   {space.name}: {_count(space)} architectures, {show(least)} to {show(most)} ops\n"
+        f"space   {space.name}: {count_text(space)} architectures, {show(least)} to {show(most)} ops\n"
         f"plan    train a supernet for {asked.supernet.epochs} epochs, "
         f"score {asked.search.evaluations} networks ({asked.search.explorer}; "
         f"{', '.join(asked.search.objectives)}),\n"
@@ -76,94 +75,3 @@ def print_cards(run: Run, cards: Sequence[Mapping[str, Any]]) -> None:
     print_table(columns, rows, words=["network"])
     for card in cards:
         say(f"weights and card: {run.pick_folder(card['key'])}")
-
-
-def print_spaces(spaces: Sequence[Space]) -> None:
-    """One line a space."""
-    columns = ["space", "image", "architectures", "genes", "least ops", "most ops", "least size", "most size"]
-    print_table(columns, [_space_texts(space) for space in spaces], words=["space"])
-
-
-def print_genes(space: Space) -> None:
-    """The choices of a space and its ends."""
-    say()
-    rows = [[gene.name, ", ".join(map(str, gene.options))] for gene in space.genes]
-    print_table(["gene", "options"], rows, words=["gene", "options"])
-    say(f"\nsmallest  {space.smallest()}\nlargest   {space.largest()}")
-
-
-def print_cost(space: Space, architecture: Architecture, profile: str, counted: Cost) -> None:
-    """The cost table of a network, and its totals."""
-    layers = [
-        [
-            layer.name,
-            layer.op,
-            "×".join(map(str, layer.shape)),
-            show(layer.bops),
-            show(layer.flops),
-            show(layer.binary_params),
-            show(layer.real_params),
-            show(layer.size_bits, "bits"),
-            show(layer.activation_bytes, "bytes"),
-        ]
-        for layer in counted.layers
-    ]
-    columns = [
-        "layer",
-        "operation",
-        "output",
-        "bops",
-        "flops",
-        "1-bit weights",
-        "real weights",
-        "size",
-        "memory",
-    ]
-    print_table(columns, layers, words=["layer", "operation", "output"])
-    say(
-        f"\n{architecture.key} of {space.name}, {profile} profile\n"
-        f"ops     {show(counted.ops)} = {show(counted.flops)} flops + {show(counted.bops)} bops / 64\n"
-        f"params  {show(counted.params)}: {show(counted.binary_params)} of 1 bit, "
-        f"{show(counted.real_params)} real\n"
-        f"size    {show(counted.size_bits, 'bits')}\n"
-        f"memory  {show(counted.peak_activation_bytes, 'bytes')} at its peak, for the maps of one image"
-    )
-
-
-def print_next(what: str, command: str) -> None:
-    """The command to type next, in the last line."""
-    say(f"\nnext, {what}: {command}")
-
-
-def _count(space: Space) -> str:
-    number, exact = space.count()
-    return f"{number:,}" if exact else f"about {number:.2g}"
-
-
-def gene_rows(space: Space) -> list[dict[str, Any]]:
-    """The genes of a space as JSON values."""
-    return [{"name": gene.name, "options": list(gene.options)} for gene in space.genes]
-
-
-def space_row(space: Space) -> dict[str, Any]:
-    """A space as JSON values: its size, its ends, their costs."""
-    number, exact = space.count()
-    return {
-        "name": space.name,
-        "image": list(space.image),
-        "classes": space.classes,
-        "architectures": number,
-        "architectures_exact": exact,
-        "ops": list(space.bounds("ops")),
-        "params": list(space.bounds("params")),
-        "size_bits": list(space.bounds("size_bits")),
-        "smallest": space.smallest().key,
-        "largest": space.largest().key,
-    }
-
-
-def _space_texts(space: Space) -> list[str]:
-    ends = [show(value) for value in space.bounds("ops")]
-    sizes = [show(value, "bits") for value in space.bounds("size_bits")]
-    image = "×".join(map(str, space.image))
-    return [space.name, image, _count(space), str(len(space.genes)), *ends, *sizes]

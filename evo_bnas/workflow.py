@@ -1,7 +1,7 @@
 """The stories of a run, each readable top to bottom: train, search, pick, retrain, all of them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -18,11 +18,13 @@ from evo_bnas.binary.network import Network, save_network
 from evo_bnas.binary.weights import Weights
 from evo_bnas.card import Card
 from evo_bnas.data import Dataset, Images
-from evo_bnas.durable import write_bytes
+from evo_bnas.durable import file_name, write_bytes
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.engine import Evaluator, InProcess
 from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator, classified, error_of
+from evo_bnas.evaluate.standalone import StandAlone
 from evo_bnas.progress import Report, silent
+from evo_bnas.recipe import Retrain, Training
 from evo_bnas.results.archive import Archive
 from evo_bnas.results.journal import Journal
 from evo_bnas.run import Run
@@ -41,6 +43,8 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule
 from evo_bnas.train.randomness import Stream, generator, torch_seed
 from evo_bnas.train.supernet import train_supernet
+from evo_bnas.train.teacher import Teacher, load_teacher
+from evo_bnas.yaml_file import validate
 
 # Images of one forward pass when accuracy is measured; part of the protocol, since sums round by it.
 _BATCH = 128
@@ -65,20 +69,27 @@ def train(run: Run, report: Report = silent) -> None:
         return
     with run.lock():
         asked = run.recipe.supernet
-        supernet = Supernet(run.space, seed=torch_seed(run.recipe.seed, Stream.WEIGHTS))
-        checkpoint = Checkpoint(run.checkpoint / "supernet.safetensors")
-        train_supernet(
-            supernet.to(_device(run)),
-            _images(run).train,
-            Schedule(asked.epochs, asked.batch, asked.lr, asked.decay, run.recipe.seed, _augmentation(run)),
-            SAMPLERS[asked.sampler],
-            mode=Mode(sign_gradient=asked.sign_gradient),
-            precision=run.compute.precision,
-            checkpoint=checkpoint,
-            report=report,
-        )
+        supernet = Supernet(run.space, seed=torch_seed(run.recipe.seed, Stream.WEIGHTS)).to(_device(run))
+        images, teacher = _images(run).train, _teacher(run)
+        checkpoints = []
+        for weights, schedule in _stages(run, asked):
+            checkpoint = Checkpoint(run.checkpoint / f"supernet-{weights}.safetensors")
+            train_supernet(
+                supernet,
+                images,
+                schedule,
+                SAMPLERS[asked.sampler],
+                stage="supernet" if weights == "binary" else "supernet, real weights",
+                mode=_mode(run, weights),
+                teacher=teacher,
+                precision=run.compute.precision,
+                checkpoint=checkpoint,
+                report=report,
+            )
+            checkpoints.append(checkpoint)
         save_supernet(supernet, run.supernet_file)
-        checkpoint.remove()
+        for checkpoint in checkpoints:
+            checkpoint.remove()
 
 
 def search(run: Run, report: Report = silent) -> list[str]:
@@ -154,6 +165,45 @@ def retrain(run: Run, key: str, report: Report = silent) -> Card:
     return done
 
 
+def need_supernet(run: Run) -> None:
+    """Raise UsageError where a run has no trained supernet."""
+    if not run.supernet_file.exists():
+        raise UsageError(f"{run.folder}: has no trained supernet yet; run evo-bnas train {run.folder}")
+
+
+def stand_alone(run: Run, epochs: int | None, seed: int) -> StandAlone:
+    """What scores architectures of a run by training each from scratch, otherwise as the recipe retrains.
+
+    It learns from the train part alone and is scored on the search part, as the supernet is. Raises
+    UsageError where the recipe's training cannot be that short.
+    """
+    images = _images(run)
+    changes = {"from": "scratch"} | ({"epochs": epochs} if epochs else {})
+    asked = validate(Retrain, run.recipe.retrain.model_dump(by_alias=True) | changes, "--epochs")
+    own = replace(run, recipe=run.recipe.model_copy(update={"retrain": asked, "seed": seed}))
+
+    def trained(architecture: Architecture) -> Network:
+        network = _untrained(own, architecture, images)
+        name = file_name(f"stand-alone-{scorer.protocol}-{architecture.key}")
+        for checkpoint in _train_in_stages(own, network, name, images.train, silent):
+            checkpoint.remove()
+        return network
+
+    scorer = StandAlone(
+        run.space,
+        trained,
+        search=images.search,
+        conditions=_conditions(run, images, images.train.x),
+        training={
+            **asked.model_dump(mode="json", exclude={"source", "top"}),
+            **run.recipe.supernet.model_dump(mode="json", include={"sign_gradient", "sign_clip", "augment"}),
+            "precision": run.compute.precision,
+            "seed": seed,
+        },
+    )
+    return scorer
+
+
 def evaluator(run: Run) -> SupernetEvaluator:
     """What scores architectures of a run with its trained supernet."""
     images = _images(run)
@@ -165,23 +215,26 @@ def evaluator(run: Run) -> SupernetEvaluator:
         calibration=calibration,
         search=images.search,
         weights=weights_file.fingerprint(run.supernet_file),
-        conditions=Conditions(
-            data=images.fingerprint,
-            images=len(images.search),
-            calibration=_hash(calibration),
-            batch=_BATCH,
-            threads=run.compute.threads,
-            device=run.compute.device,
-        ),
+        conditions=_conditions(run, images, calibration),
     )
 
 
 def open_evaluator(folder: Path) -> tuple[Space, Evaluator]:
     """Space and evaluator of a finished run, for studies; raises UsageError where it has no supernet."""
     opened = Run.open(folder)
-    if not opened.supernet_file.exists():
-        raise UsageError(f"{folder}: has no trained supernet yet; run `evo-bnas train` first")
+    need_supernet(opened)
     return opened.space, evaluator(opened)
+
+
+def _conditions(run: Run, images: Dataset, calibration: Tensor) -> Conditions:
+    return Conditions(
+        data=images.fingerprint,
+        images=len(images.search),
+        calibration=_hash(calibration),
+        batch=_BATCH,
+        threads=run.compute.threads,
+        device=run.compute.device,
+    )
 
 
 def _untrained(run: Run, architecture: Architecture, images: Dataset) -> Network:
@@ -198,19 +251,15 @@ def _train_in_stages(
     run: Run, network: Network, key: str, images: Images, report: Report
 ) -> list[Checkpoint]:
     """Real weights first where the recipe says so, then binary; the checkpoints that may now go."""
-    asked = run.recipe.retrain
-    stages: list[tuple[Weights, int]] = [("real", asked.real_epochs), ("binary", asked.epochs)]
     checkpoints = []
-    for weights, epochs in stages:
-        if epochs == 0:
-            continue
+    for weights, schedule in _stages(run, run.recipe.retrain):
         checkpoint = Checkpoint(run.checkpoint / f"{key}-{weights}.safetensors")
         retraining.retrain(
             network,
             images,
-            Schedule(epochs, asked.batch, asked.lr, asked.decay, run.recipe.seed, _augmentation(run)),
+            schedule,
             stage=f"retrain, {weights} weights",
-            mode=Mode(weights, run.recipe.supernet.sign_gradient),
+            mode=_mode(run, weights),
             precision=run.compute.precision,
             checkpoint=checkpoint,
             report=report,
@@ -219,6 +268,39 @@ def _train_in_stages(
     network.set_statistics(calibrate(network.run, images.x, _BATCH))
     network.eval()
     return checkpoints
+
+
+def _stages(run: Run, asked: Training) -> list[tuple[Weights, Schedule]]:
+    """Real weights first where the recipe says so, then binary; each stage has the whole schedule."""
+
+    def schedule(epochs: int) -> Schedule:
+        return Schedule(
+            epochs=epochs,
+            batch=asked.batch,
+            lr=asked.lr,
+            warm_up=asked.warm_up,
+            decay=asked.decay,
+            decay_until=asked.decay_until,
+            label_smoothing=asked.label_smoothing,
+            clip=asked.clip,
+            seed=run.recipe.seed,
+            augmentation=_augmentation(run),
+        )
+
+    stages: list[tuple[Weights, int]] = [("real", asked.real_epochs), ("binary", asked.epochs)]
+    return [(weights, schedule(epochs)) for weights, epochs in stages if epochs > 0]
+
+
+def _mode(run: Run, weights: Weights) -> Mode:
+    asked = run.recipe.supernet
+    return Mode(weights, asked.sign_gradient, clip=asked.sign_clip)
+
+
+def _teacher(run: Run) -> Teacher | None:
+    asked = run.recipe.supernet
+    if asked.teacher_file is not None:
+        return load_teacher(asked.teacher_file, run.space).to(_device(run))
+    return None if asked.teacher == "none" else "in-place"
 
 
 def _test(network: Network, images: Images) -> float:

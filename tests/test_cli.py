@@ -13,6 +13,7 @@ import torch
 from evo_bnas import findings, workflow
 from evo_bnas.binary.network import load_network
 from evo_bnas.run import Run
+from evo_bnas.space import catalogue
 
 SMALL = (
     "supernet.epochs=3",
@@ -164,10 +165,46 @@ def test_more_classes_cost_more() -> None:
 
 def test_spaces_are_listed_for_scripts() -> None:
     rows = {row["name"]: row for row in json.loads(said("spaces", "--format", "json"))}
-    assert rows["group-mobile-224"]["ops"][1] == 87_126_016
+    assert rows["group-mobile-224"]["ops"]["most"] == 87_126_016
+    assert all(row["ops"]["least"] < row["ops"]["median"] < row["ops"]["most"] for row in rows.values())
     one = json.loads(said("spaces", "elastic-8", "--format", "json"))
     assert one["architectures"] == rows["elastic-8"]["architectures"]
     assert {"name": "stage1.block1.kernel", "options": [3, 5]} in one["genes"]
+
+
+def test_a_network_is_drawn_and_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "drawings"
+    output = said("spaces", "elastic-8", "smallest", "--out", folder)
+    assert said("cost", "elastic-8", "smallest").strip() in output
+    svg, png = sorted(folder.iterdir(), reverse=True)
+    assert (svg.name, png.name) == tuple(
+        f"elastic-8-c8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4.{f}" for f in ("svg", "png")
+    )
+    assert str(svg) in output
+    assert "<svg" in svg.read_text()
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_network_drawn_at_random_is_one_of_its_space(tmp_path: Path) -> None:
+    drawn = json.loads(said("spaces", "op-chain-8", "random", "--out", tmp_path, "--format", "json"))
+    assert catalogue.load("op-chain-8").parse(drawn["key"]).key == drawn["key"]
+    assert sorted(drawn["drawings"]) == sorted(map(str, tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["elastic-8", "c8-oops"], "it reads like"),
+        (["elastik-8", "smallest"], 'did you mean "elastic-8"?'),
+        (["elastic-8", "smallest", "--out", "file/folder"], "name a folder to write to"),
+    ],
+)
+def test_what_cannot_be_drawn_leaves_no_file(words: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = evo_bnas("spaces", *words, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(
