@@ -196,6 +196,8 @@ class Engine(Settings):
     workers: Annotated[_Count, AfterValidator(_one_worker)] = 1
     threads: _Count | None = None  # all cores
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    # Of training. auto: bfloat16 on a GPU; on a CPU float32, since only some multiply bfloat16 faster.
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 class Recipe(Settings):

@@ -243,7 +243,9 @@ def _decide(engine: Engine) -> Compute:
         device = "cuda"
     elif engine.device == "auto" and _sees_cuda():
         device = "cuda"
-    precision: Literal["float32", "bfloat16"] = "bfloat16" if device == "cuda" else "float32"
+    precision = engine.precision
+    if precision == "auto":
+        precision = "bfloat16" if device == "cuda" else "float32"
     return Compute(device=device, precision=precision, threads=engine.threads or _cores())
 
 

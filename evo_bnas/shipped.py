@@ -1,4 +1,4 @@
-"""Where the files are that travel with the library: `spaces/` and `runs/`."""
+"""Where the files are that travel with the library: `spaces/`, `runs/` and `tables/`."""
 
 from pathlib import Path
 

@@ -140,6 +140,12 @@ def test_an_absent_device_is_refused_before_anything_is_written(folder: Path) ->
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(("asked", "used"), [("auto", "float32"), ("bfloat16", "bfloat16")])
+def test_a_processor_trains_in_float32_unless_asked(folder: Path, asked: str, used: str) -> None:
+    recipe = load("digits", [f"engine.precision={asked}", "engine.device=cpu"])
+    assert Run.start(recipe, fitted_space(recipe), folder).compute.precision == used
+
+
 def test_a_gpu_trains_in_bfloat16_and_is_needed_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = load("digits", ["engine.device=auto"])
     monkeypatch.setattr("evo_bnas.run._sees_cuda", lambda: True)

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TREE = ("evo_bnas", "spaces", "runs", "pyproject.toml", "README.md", "LICENSE", ".gitignore")
+TREE = ("evo_bnas", "spaces", "tables", "runs", "pyproject.toml", "README.md", "LICENSE", ".gitignore")
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_in_the_wheel(wheel: Path) -> None:
     names = set(ZipFile(wheel).namelist())
     shipped = [
-        path.relative_to(ROOT) for folder in ("spaces", "runs") for path in (ROOT / folder).glob("*.*")
+        path.relative_to(ROOT)
+        for folder in ("spaces", "tables", "runs")
+        for path in (ROOT / folder).glob("*.*")
     ]
     assert {f"evo_bnas/{path.as_posix()}" for path in shipped} <= names
     assert "evo_bnas/py.typed" in names

@@ -1,0 +1,196 @@
+"""Train every network of a small space alone, with several seeds, and write what came out as a table.
+
+Run it with `python -m analysis.standalone_table`; it may be interrupted or killed, and called again it goes
+on. Seeds may be trained side by side: `--only 0` and `--only 1` in two processes, then once without it.
+The table is known answers for explorers (`evaluate/table.py`) and the truth that `analysis.fidelity`
+compares supernets with.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import torch
+
+from analysis import command
+from evo_bnas import console, data
+from evo_bnas.binary.execute import BINARY
+from evo_bnas.binary.network import Network
+from evo_bnas.data import Images
+from evo_bnas.durable import write_bytes
+from evo_bnas.evaluate.engine import InProcess
+from evo_bnas.evaluate.evaluators import Conditions
+from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.progress import Progress, silent
+from evo_bnas.results.journal import Journal
+from evo_bnas.search.design import Design
+from evo_bnas.search.loop import search
+from evo_bnas.search.problem import Problem
+from evo_bnas.space import catalogue
+from evo_bnas.space.genes import Architecture, Space
+from evo_bnas.supernet.calibration import calibrate
+from evo_bnas.train.checkpoint import Checkpoint
+from evo_bnas.train.loop import Schedule
+from evo_bnas.train.randomness import Stream, torch_seed
+from evo_bnas.train.retrain import retrain
+
+BATCH = 128  # of calibration and scoring
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is trained, and how."""
+
+    space: Space
+    dataset: data.Dataset
+    schedule: Schedule
+
+    @property
+    def unseen(self) -> Images:
+        """The search and the test part together, which no training sees."""
+        return self.dataset.search.join(self.dataset.test)
+
+    def scorer(self, seed: int, scratch: Path) -> StandAlone:
+        """What trains and scores networks with one seed."""
+        schedule = replace(self.schedule, seed=seed)
+
+        def trained(architecture: Architecture) -> Network:
+            blueprint = self.space.draw(architecture)
+            network = Network(blueprint, seed=torch_seed(seed, Stream.WEIGHTS))
+            checkpoint = Checkpoint(scratch / f"seed{seed}.safetensors")
+            checkpoint.remove()
+            retrain(
+                network,
+                self.dataset.train,
+                schedule,
+                stage="alone",
+                mode=BINARY,
+                precision="float32",
+                checkpoint=checkpoint,
+                report=silent,
+            )
+            checkpoint.remove()
+            network.set_statistics(calibrate(network.run, self.dataset.train.x, BATCH))
+            return network.eval()
+
+        conditions = Conditions(
+            data=self.dataset.fingerprint,
+            images=len(self.unseen),
+            calibration="train part",
+            batch=BATCH,
+            threads=torch.get_num_threads(),
+            device="cpu",
+        )
+        return StandAlone(
+            self.space, trained, search=self.unseen, conditions=conditions, training=asdict(schedule)
+        )
+
+
+def errors(task: Task, seed: int, folder: Path, report: Callable[[Progress], None]) -> dict[str, float]:
+    """The error of every network with one seed, by key; only what the folder's journal lacks is trained."""
+    networks = list(task.space.enumerate())
+    problem = Problem(task.space, ("error", "ops"), {})
+    with Journal(folder / f"seed{seed}.jsonl") as book:
+        search(
+            problem,
+            Design(networks),
+            InProcess(task.scorer(seed, folder)),
+            book,
+            evaluations=len(networks),
+            batch=1,
+            seed=seed,
+            report=lambda step: report(
+                replace(step, stage=f"alone, seed {seed}", unit="networks", figures="")
+            ),
+        )
+        return {proposal.key: score.objectives["error"] for proposal, score in book.archive.scored}
+
+
+def write(task: Task, by_seed: dict[int, dict[str, float]], path: Path) -> None:
+    """The table as CSV, and beside it as JSON how it was made and how far its errors spread."""
+    networks = list(task.space.enumerate())
+    genes = [f"gene_{i}" for i in range(len(task.space.genes))]
+    seeds = [f"error_{seed}" for seed in by_seed]
+    costs = list(task.space.costs(networks[0]))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*genes, *seeds, *costs])
+        for network in networks:
+            active = task.space.active(network.genes)
+            options = (
+                gene.options[option] if on else ""
+                for gene, option, on in zip(task.space.genes, network.genes, active, strict=True)
+            )
+            own = [f"{found[network.key]:.6f}" for found in by_seed.values()]
+            rows.writerow([*options, *own, *task.space.costs(network).values()])
+    about = {
+        "space": task.space.name,
+        "genes": [gene.name for gene in task.space.genes],
+        "data": task.dataset.about(),
+        "errors": "share of wrong answers on the search and the test part together, which no training saw",
+        "training": asdict(task.schedule) | {"seed": "the number in the column's name"},
+        "torch": torch.__version__.partition("+")[0],
+        "summary": summary(by_seed),
+    }
+    write_bytes(path.with_suffix(".json"), (json.dumps(about, indent=2) + "\n").encode())
+
+
+def summary(by_seed: dict[int, dict[str, float]]) -> dict[str, float]:
+    """Spread of the mean errors over networks, and of the errors of one network over seeds (a deviation)."""
+    table = np.array([[found[key] for found in by_seed.values()] for key in by_seed[min(by_seed)]])
+    means = table.mean(axis=1)
+    return {
+        "networks": len(table),
+        "seeds": table.shape[1],
+        "least_error": float(means.min()),
+        "greatest_error": float(means.max()),
+        "spread": float(np.ptp(means)),
+        "seed_deviation": float(np.sqrt(table.var(axis=1, ddof=1).mean())) if table.shape[1] > 1 else 0.0,
+        "mean_error": fmean(means.tolist()),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what is missing, then write the table."""
+    parser = command.parser("analysis.standalone_table", __doc__)
+    parser.add_argument("--space", default="tiny-8", help="small enough to be listed (default %(default)s)")
+    parser.add_argument("--data", default="digits", help="(default %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings a network (default %(default)s)")
+    parser.add_argument("--only", type=int, help="train this seed alone, and write no table")
+    parser.add_argument("--epochs", type=int, default=40, help="(default %(default)s)")
+    parser.add_argument("--folder", type=Path, default=Path("runs/out/standalone"), help="of the journals")
+    parser.add_argument("--out", type=Path, default=Path("tables"), help="of the table (default %(default)s)")
+    command.run(_study, parser, arguments)
+
+
+def _study(asked: argparse.Namespace) -> None:
+    torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
+    dataset = data.load(asked.data, seed=0)
+    space = catalogue.load(asked.space).fit(dataset.image, len(dataset.classes))
+    schedule = Schedule(epochs=asked.epochs, batch=64, lr=1e-2, decay=5e-6, seed=0)
+    task = Task(space, dataset, schedule)
+    folder = asked.folder / f"{space.name}-{asked.data}-{asked.epochs}"
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = range(asked.seeds) if asked.only is None else [asked.only]
+    with console.progress() as report:
+        by_seed = {seed: errors(task, seed, folder, report) for seed in seeds}
+    if asked.only is not None:
+        return
+    asked.out.mkdir(parents=True, exist_ok=True)
+    path = asked.out / f"{space.name}.csv"
+    write(task, by_seed, path)
+    if asked.format == "json":
+        print(json.dumps(summary(by_seed)))
+        return
+    for name, value in summary(by_seed).items():
+        print(f"{name:16} {value:.4g}")
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()
