@@ -81,8 +81,14 @@ def validate(model: type[Model], content: Mapping[str, Any], source: str) -> Mod
     try:
         return model.model_validate(content)
     except ValidationError as failure:
-        lines = [f"{source}: {_explain(model, error)}" for error in failure.errors()]
+        lines = [f"{source}: {_explain(model, error)}" for error in _told_once(failure.errors())]
         raise UsageError("\n".join(lines)) from None
+
+
+def _told_once(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """The errors without lists that are too short only because what stands in them is wrong."""
+    around = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
+    return [error for error in errors if error["type"] != "too_short" or error["loc"] not in around]
 
 
 def _explain(model: type[BaseModel], error: ErrorDetails) -> str:

@@ -297,6 +297,14 @@ def test_defaults_that_are_spelled_out_make_no_other_space() -> None:
     assert build("a", spelled, "test").hash == build("b", SMALL, "test").hash
 
 
+def test_a_scalar_is_fixed_for_every_block() -> None:
+    listed = deepcopy(CHOSEN)
+    listed["stages"][1]["each"]["operation"] = ["b3"]
+    scalar = deepcopy(listed)
+    scalar["stages"][1]["each"]["operation"] = "b3"
+    assert build("a", scalar, "test").hash == build("b", listed, "test").hash
+
+
 def test_hashes_differ_where_spaces_do() -> None:
     assert len({space.hash for space in SPACES.values()}) == len(SPACES)
 
@@ -366,6 +374,13 @@ def _top(**fields: object) -> Callable[[dict[str, Any]], None]:
         (_top(constraints={"min_group": 0}), "constraints: min_group: 0 is no number of channels"),
         (_top(constraints={"nondecreasing": "depth"}), "nondecreasing: 'depth' cannot be ordered"),
         (_top(constraints={"max_parameter_free": 2}), "max_parameter_free: 2 is no share"),
+        (
+            _top(constraints={"max_parameter_free": "1/2"}),
+            "constraints.max_parameter_free: has no say over channels, blocks, kernel, groups, "
+            "pointwise_groups; leave it out",
+        ),
+        (_top(stages=[{"channels": 16, "stride": 9}]), "stages.1.stride: input should be less than or equal"),
+        (_top(stages=[{"channels": []}]), "stages.1.channels: must not be empty (got [])"),
         (_top(image=[8, 8]), "image.3: is missing"),
         (_top(stages=[]), "stages: must not be empty"),
         (_top(stem=3), "stem: must hold `key: value` pairs (got 3)"),

@@ -5,35 +5,19 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from evo_bnas.quantity import parse
-from evo_bnas.space.chain_definition import Options
-from evo_bnas.space.constraints import Choice, Constraints, Rules
+from evo_bnas.space.chain_definition import BaseStem, Options
+from evo_bnas.space.constraints import Choice, Constraints, Rules, check_concerns
 from evo_bnas.yaml_file import Settings
 
 _MOST_PARAMETER_FREE = 0.5
-_QUICK_STRIDE = 4
 
 _Number = Annotated[int, Field(ge=1, strict=True)]
 
 
-class Stem(Settings):
-    """The real-valued layers that read the image.
+class Stem(BaseStem):
+    """The stem before the cells; its first kernel is 3 x 3."""
 
-    `conv` is one 3 x 3 convolution; `quick` the stem of QuickNet (Bannink et al., MLSys 2021): 3 x 3 to a
-    quarter of the channels and 3 x 3 depthwise, each of stride 2, then 1 x 1.
-    """
-
-    kind: Literal["conv", "quick"] = "conv"
     channels: _Number
-    stride: Annotated[int, Field(ge=1, le=4, strict=True)] = 1
-
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> "Stem":
-        if self.kind == "quick" and (self.stride != _QUICK_STRIDE or self.channels % 4):
-            raise ValueError(
-                f"a quick stem has stride {_QUICK_STRIDE} and a multiple of 4 channels, "
-                f"not {self.stride} and {self.channels}"
-            )
-        return self
 
 
 class CellDefinition(Settings):
@@ -56,6 +40,8 @@ class CellDefinition(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "CellDefinition":
+        self.stem.check_widths((self.stem.channels,))
+        check_concerns(self.constraints, ("operation", "groups"))
         most = 4 * self.channels
         if self.stem.channels > most:
             raise ValueError(

@@ -4,13 +4,14 @@ A scalar is fixed and a list is a choice: one for the whole stage, or one for ev
 under `each`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evo_bnas.errors import suggestion
 from evo_bnas.space.blocks import BLOCKS, BlockKind, Transition
-from evo_bnas.space.constraints import Constraints, Option
+from evo_bnas.space.constraints import Constraints, Option, check_concerns
 from evo_bnas.space.operations import OPERATIONS
 from evo_bnas.yaml_file import Settings
 
@@ -20,6 +21,10 @@ BLOCK_FIELDS = ("kernel", "groups", "pointwise_groups", "operation")
 
 def _as_options(value: object) -> object:
     return [value] if isinstance(value, int) else value
+
+
+def _as_names(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 def _distinct(options: tuple[int, ...]) -> tuple[int, ...]:
@@ -60,29 +65,46 @@ Options = Annotated[
     AfterValidator(_distinct),
 ]
 Kernels = Annotated[Options, AfterValidator(_odd)]
-Operations = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_operations)]
+Operations = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_names),
+    Field(min_length=1),
+    AfterValidator(_operations),
+]
 _Stride = Annotated[int, Field(ge=1, le=4, strict=True)]
 
-_QUICK_STRIDE = 4
+_QUICK_STRIDE = 4  # two convolutions of stride 2
+_QUICK_PART = 4  # the first of them has a quarter of the channels
 
 
-class Stem(Settings):
-    """The real-valued layers that read the image.
+class BaseStem(Settings):
+    """The real-valued layers that read the image, in any family.
 
     `conv` is one convolution; `quick` that of QuickNet (Bannink et al., MLSys 2021): 3 x 3 to a quarter of
     the channels and 3 x 3 depthwise, each of stride 2, then 1 x 1.
     """
 
     kind: Literal["conv", "quick"] = "conv"
-    channels: Options | None = None  # None: those of the first stage
-    kernel: Kernels = (3,)
     stride: _Stride = 1
 
     @model_validator(mode="after")
-    def _strides(self) -> "Stem":
+    def _strides(self) -> "BaseStem":
         if self.kind == "quick" and self.stride != _QUICK_STRIDE:
             raise ValueError(f"a quick stem has stride {_QUICK_STRIDE}; write that, or leave out its kind")
         return self
+
+    def check_widths(self, widths: Sequence[int]) -> None:
+        """Raise ValueError where a stem of this kind cannot put out one of these numbers of channels."""
+        odd = next((width for width in widths if width % _QUICK_PART), None)
+        if self.kind == "quick" and odd:
+            raise ValueError(f"stem: a quarter of {odd} channels is no whole number")
+
+
+class Stem(BaseStem):
+    """The stem of a chain."""
+
+    channels: Options | None = None  # None: those of the first stage
+    kernel: Kernels = (3,)
 
 
 class Each(Settings):
@@ -152,9 +174,8 @@ class ChainDefinition(Settings):
             raise ValueError(f"transition: a {self.block} block widens by itself; leave it out")
         if self.stem.channels is None and self.stages[0].channels is None:
             raise ValueError("stem.channels: is missing, and those of stage 1 stand under `each`; write it")
-        odd = next((w for w in self.stem.channels or self.stages[0].widths if w % _QUICK_STRIDE), None)
-        if self.stem.kind == "quick" and odd:
-            raise ValueError(f"stem: a quarter of {odd} channels is no whole number")
+        self.stem.check_widths(self.stem.channels or self.stages[0].widths)
+        check_concerns(self.constraints, ("channels", "blocks", "kernel", *self.kind.fields))
         before, name = self.stem.channels or (), "the stem"
         for number, stage in enumerate(self.stages, 1):
             self._check_fields(number, stage)

@@ -192,6 +192,15 @@ def _known(constraints: dict[str, Any]) -> dict[str, Any]:
 Constraints = Annotated[dict[str, Any], AfterValidator(_known)]
 
 
+def check_concerns(constraints: Mapping[str, Any], fields: Sequence[str]) -> None:
+    """Raise ValueError where a constraint has a say in none of the fields that a space decides."""
+    for name, value in constraints.items():
+        rule = CONSTRAINTS[name](value)
+        if not any(rule.concerns(field) for field in fields):
+            decided = ", ".join(dict.fromkeys(fields))
+            raise ValueError(f"constraints.{name}: has no say over {decided}; leave it out")
+
+
 class Rules:
     """All constraints of a space as one automaton."""
 

@@ -5,11 +5,13 @@ stages of equal cells stand behind a real-valued stem, with a fixed binary resid
 and the third, which halves the map and doubles the channels.
 
 Of the 15,625 genes 341 draw no path from the input to the output. The other 15,284 draw networks, but many
-of them the same one, since an edge that lies on no path is not drawn: such genes have one canonical form,
-hence one key, and 9,231 networks are left. Cells that are equal but for the numbers of their nodes stay
-different networks, because in a supernet they have different weights; their blueprints have one `shape_key`.
+of them the same one: an edge that lies on no path is not drawn, and a sum has no weights, so its terms may be
+added in any order and at any node. Such genes have one canonical form, hence one key, and 9,043 networks are
+left. Cells that are equal but for the numbers of their nodes stay different networks, because in a supernet
+they have different weights; their blueprints have one `shape_key`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from itertools import product
@@ -35,6 +37,9 @@ _EVERYTHING: Cell = tuple(
 )
 
 _Number = Annotated[int, Field(ge=1, strict=True)]
+# A map as the sum that it is: how often each term is added. A term is the input of the cell, or what an
+# operation at an address (node, source, operation) makes of another map.
+_Value = frozenset[tuple[Any, int]]
 
 
 class NB201Definition(Settings):
@@ -63,7 +68,7 @@ class NB201Space(Space):
         return (True,) * len(self.genes)
 
     def repair(self, genes: Sequence[int]) -> Genes:
-        """The first genes that draw the same network; where they draw none, the input becomes the output."""
+        """The canonical genes of the same network; where they draw none, the input becomes the output."""
         return _canonical()[tuple(int(gene) for gene in genes)]
 
     def draw(self, architecture: Architecture) -> Blueprint:
@@ -121,27 +126,35 @@ def decode(genes: Genes) -> Cell:
 
 @cache
 def _canonical() -> dict[Genes, Genes]:
-    """For all genes the first ones, with `none` before all other operations, that draw the same network."""
-    first: dict[Any, Genes] = {}
-    found: dict[Genes, Genes] = {}
+    """For all genes those that stand for their network.
+
+    Of the ways to add up the same terms it is one whose last node adds the fewest different maps, since
+    these are alive at once; then the first one, with `none` before all other operations.
+    """
+    found = {genes: _output(decode(genes)) for genes in product(range(len(OPERATIONS)), repeat=len(EDGES))}
+    best: dict[_Value, tuple[int, Genes]] = {}
+    for genes, (output, added) in found.items():
+        best[output] = min(best.get(output, (added, genes)), (added, genes))
     straight = tuple(OPERATIONS.index("skip" if edge == (0, NODES) else "none") for edge in EDGES)
-    for genes in product(range(len(OPERATIONS)), repeat=len(EDGES)):
-        output = _output(decode(genes))
-        found[genes] = straight if output is None else first.setdefault(output, genes)
-    return found
+    return {genes: best[output][1] if output else straight for genes, (output, _) in found.items()}
 
 
-def _output(cell: Cell) -> Any:
-    """What a cell puts out, as nested terms in which every tensor has its address; None without a path."""
-    values: list[Any] = ["input"]
+def _output(cell: Cell) -> tuple[_Value, int]:
+    """What a cell puts out, empty without a path, and how many different maps its last node adds."""
+    values: list[_Value] = [frozenset({("input", 1)})]
     for node, edges in enumerate(cell, 1):
-        terms = [
-            values[source] if operation == "skip" else (node, source, operation, values[source])
+        added = [
+            values[source]
+            if operation == "skip"
+            else frozenset({((node, source, operation, values[source]), 1)})
             for source, operation in edges
-            if values[source] is not None
+            if values[source]
         ]
-        values.append((node, *terms) if len(terms) > 1 else terms[0] if terms else None)
-    return values[-1]
+        total: Counter[Any] = Counter()
+        for value in added:
+            total.update(dict(value))
+        values.append(frozenset(total.items()))
+    return values[-1], len(set(added))
 
 
 def draw(definition: NB201Definition, cell: Cell) -> tuple[Node, ...]:
