@@ -1,9 +1,10 @@
 """How well supernets rank networks, by how they are trained: samplers, teachers, shared weights, budgets.
 
 Run it with `python -m analysis.fidelity`; it may be killed, and goes on when called again. Every way trains
-supernets of the space `tiny-8` for the same processor time, with several seeds. Their ranking of all networks
-is compared with the errors of the same networks trained alone (`analysis.standalone_table`), averaged over
-three trainings. Seeds may run side by side: `--only 0` and `--only 1` in two processes, then once without it.
+supernets of the space `tiny-8` for the same processor time, with several seeds; a teacher that is trained
+alone comes on top of that time. The ranking that each supernet gives all networks is compared with the errors
+of the same networks trained alone (`analysis.standalone_table`), averaged over three trainings. Seeds may
+run side by side: `--only 0` and `--only 1` in two processes, then once without it.
 """
 
 import argparse
@@ -57,7 +58,7 @@ class Way:
 
     name: str
     sampler: str = "uniform"
-    teacher: str = "none"  # none | in-place | alone: the largest network, trained alone before
+    teacher: str = "none"  # none | in-place | alone: the largest; its own training comes on top
     sharing: str = "mask and crop"
     sign_gradient: SignGradient = "approx"
     real_share: float = 0.0  # of the epochs, with real weights, at the beginning

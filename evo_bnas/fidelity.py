@@ -6,9 +6,11 @@ from statistics import fmean
 import pandas as pd
 
 from evo_bnas import findings, workflow
+from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.engine import Evaluator, InProcess
 from evo_bnas.evaluate.evaluators import SupernetEvaluator
 from evo_bnas.progress import Report, silent
+from evo_bnas.results.fidelity import LEAST
 from evo_bnas.results.journal import Journal, read
 from evo_bnas.run import Run
 from evo_bnas.search.design import Design, spread
@@ -27,13 +29,18 @@ def measure(
     Trainings are as the recipe retrains, but for `epochs` and for their seeds, which count from that of the
     run. Each way to score has a journal of its own: the same call continues what was interrupted, and one
     for more networks or seeds adds to what is there. Writes table and picture. Raises UsageError where the
-    run has no supernet, and where fewer than 3 networks have scores.
+    run has no supernet, where there are fewer than 3 networks to train, and where fewer have scores.
     """
     workflow.need_supernet(run)
+    problem = Problem(run.space, ("error", "ops"), run.recipe.search.limits)
+    chosen = spread(problem, networks, run.recipe.seed)
+    if len(chosen) < LEAST:
+        raise UsageError(
+            f"a ranking is judged by {LEAST} networks or more, and there are {len(chosen)}; "
+            "ask for more, of a space and with search.limits that leave as many"
+        )
     run.fidelity.mkdir(exist_ok=True)
     with run.lock(run.fidelity):
-        problem = Problem(run.space, ("error", "ops"), run.recipe.search.limits)
-        chosen = spread(problem, networks, run.recipe.seed)
         supernet = workflow.evaluator(run)
         name = f"supernet-{supernet.weights}-{supernet.conditions.hash}"
         estimated = _errors(run, problem, chosen, _search_first(run, supernet), name, "supernet", report)
@@ -54,6 +61,11 @@ def measure(
             for one in chosen
             if all(one.key in errors for errors in (estimated, *measured.values()))
         ]
+        if len(rows) < LEAST:
+            raise UsageError(
+                f"a ranking is judged by {LEAST} networks or more, and {len(rows)} of {len(chosen)} could be "
+                f"scored; {run.fidelity} tells why; ask for more with --networks"
+            )
         return findings.draw_fidelity(run, pd.DataFrame(rows))
 
 

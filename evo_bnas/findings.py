@@ -1,5 +1,6 @@
 """What a run has found, read without torch: the archive, the front, the pick, the fidelity, the pictures."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -104,6 +105,13 @@ def draw(run: Run) -> None:
     plot_front(archive(run), run.front_png, pick=chosen)
 
 
+def worst(run: Run) -> dict[str, float]:
+    """The worst value of each measured objective but the error: that of the largest network."""
+    if not run.latency_file.exists():
+        return {}
+    return {"latency_ms": json.loads(run.latency_file.read_text(encoding="utf-8"))["ms"]}
+
+
 def _problem(run: Run) -> Problem:
     asked = run.recipe.search
-    return Problem(run.space, asked.objectives, asked.limits)
+    return Problem(run.space, asked.objectives, asked.limits, worst=worst(run))

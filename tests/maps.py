@@ -1,8 +1,12 @@
-"""A Hypothesis strategy for maps of activations."""
+"""A Hypothesis strategy for maps of activations, and the types that a GPU computes them in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
@@ -26,3 +30,21 @@ def vector(x: Tensor, seed: int) -> Tensor:
     """A random value for every channel, that wants a gradient."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(x.shape[1], generator=generator, dtype=x.dtype).requires_grad_()
+
+
+class GpuAutocast(TorchFunctionMode):
+    """What autocast does on a GPU and not on a CPU: PReLU in bfloat16, sums without a type in float32."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = dict(kwargs or {})
+        if function is torch.prelu:
+            args = [value.bfloat16() for value in args]
+        elif function is Tensor.sum:
+            named.setdefault("dtype", torch.float32)
+        return function(*args, **named)

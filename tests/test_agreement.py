@@ -58,6 +58,15 @@ def test_the_interval_of_what_has_nothing_to_do_with_the_errors_covers_zero() ->
         assert low < 0 < high
 
 
+def test_the_interval_is_that_of_a_bootstrap_written_out_plainly() -> None:
+    rng = np.random.default_rng(3)
+    errors, estimated, number = rng.random(20), rng.random(20), 20
+    draws = np.random.default_rng(7).multinomial(number, np.full(number, 1 / number), size=400)
+    taus = [kendalltau(np.repeat(estimated, n), np.repeat(errors, n)).statistic for n in draws]
+    judged = agreement(estimated, errors, rng.uniform(1e3, 1e5, number), resamples=400, seed=7)
+    assert known(judged.estimated.tau)[1:] == pytest.approx(tuple(np.percentile(taus, [2.5, 97.5])))
+
+
 def test_an_estimate_that_beats_ops_has_a_positive_gain() -> None:
     rng = np.random.default_rng(5)
     errors = rng.random(40)

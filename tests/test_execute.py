@@ -19,6 +19,7 @@ from evo_bnas.binary.weights import standardise
 from evo_bnas.blueprint import Blueprint, Node, Step, norms, tensors
 from evo_bnas.cost import cost
 from evo_bnas.supernet.calibration import calibrate
+from tests.maps import GpuAutocast
 from tests.strategies import SPACES, architectures, spaces
 
 ACTIVATED: tuple[Step | None, ...] = (None, "relu", "prelu", "rprelu")
@@ -210,6 +211,26 @@ def test_joins(node: Node, expected) -> None:  # type: ignore[no-untyped-def]
     network = Network(drawn(node)).train()
     x = pictures(network.blueprint)
     torch.testing.assert_close(network(x).view(-1, *node.shape), expected(x))  # a mean rounds by its layout
+
+
+def test_a_shortcut_around_a_sum_trains_in_the_types_of_a_gpu() -> None:
+    stem = conv(name="stem", shape=(4, 7, 5), after=("norm",))
+    joined = Node("sum", "sum", (1, 1), (4, 7, 5))
+    block = conv(name="block", inputs=(2, 2), shape=(4, 7, 5), after=("norm", "add", "rprelu"))
+    network = Network(drawn(stem, joined, block)).train()
+    with torch.autocast("cpu", torch.bfloat16), GpuAutocast():
+        loss = network(pictures(network.blueprint)).square().mean()
+    loss.backward()
+    for parameter in network.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.dtype == torch.float32
+        assert parameter.grad.isfinite().all()
+
+
+def test_a_sum_has_the_type_of_its_maps() -> None:
+    maps = [torch.randn(2, 4, 7, 5).bfloat16() for _ in range(2)]
+    with GpuAutocast():
+        assert operate(Node("sum", "sum", (0, 0), (4, 7, 5)), maps, None).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("bits", [1, 32])

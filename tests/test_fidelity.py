@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,16 @@ from evo_bnas.beginning import start
 from evo_bnas.cli import app
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.evaluators import SupernetEvaluator
+from evo_bnas.evaluate.standalone import StandAlone
 from evo_bnas.fidelity import measure
 from evo_bnas.results.archive import Archive
 from evo_bnas.results.fidelity import Estimate
 from evo_bnas.results.fidelity_plot import plot_fidelity
 from evo_bnas.run import Run
+from evo_bnas.score import Score
 from evo_bnas.search.design import Design, spread
 from evo_bnas.search.problem import Problem
+from evo_bnas.space.genes import Architecture
 from tests.fidelity_driver import MOMENTS
 from tests.strategies import SPACES
 
@@ -240,6 +244,29 @@ def test_a_run_without_a_supernet_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="its fidelity is not measured"):
         findings.fidelity(begun)
     assert not begun.fidelity.exists()
+
+
+@pytest.mark.parametrize(("networks", "limit"), [(2, 12_000), (24, LEAST)])
+def test_too_few_networks_are_refused_before_any_is_trained(run: Run, networks: int, limit: float) -> None:
+    limited = run.recipe.search.model_copy(update={"limits": {"ops": limit}})
+    few = replace(run, recipe=run.recipe.model_copy(update={"search": limited}))
+    with pytest.raises(UsageError, match=r"by 3 networks or more, and there are [12]; ask for more"):
+        measure(few, networks)
+    assert not run.fidelity.exists()
+
+
+def test_too_few_scores_leave_no_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    score, smallest = StandAlone._score, run.space.smallest()
+
+    def fail(scorer: StandAlone, architecture: Architecture) -> Score:
+        if architecture != smallest:
+            raise MemoryError
+        return score(scorer, architecture)
+
+    monkeypatch.setattr(StandAlone, "_score", fail)
+    with pytest.raises(UsageError, match="and 1 of 3 could be scored"):
+        measure(run, 3)
+    assert not run.fidelity_csv.exists()
 
 
 def test_a_damaged_table_is_named_with_the_way_out(run: Run) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from evo_bnas.binary.prelu import prelu, rprelu
-from tests.maps import like, maps, vector
+from tests.maps import GpuAutocast, like, maps, vector
 
 
 def composed(x: Tensor, slope: Tensor, shift_in: Tensor, shift_out: Tensor) -> Tensor:
@@ -72,6 +72,18 @@ def test_one_map_is_kept_for_the_gradient() -> None:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         rprelu(x, *vectors)
     assert set(kept) <= {x.data_ptr(), *(value.data_ptr() for value in vectors)}
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_maps_keep_their_type_where_autocast_narrows_them(kind: torch.dtype) -> None:
+    x = torch.randn(2, 3, 4, 5, dtype=kind, requires_grad=True)
+    vectors = [vector(x.float(), seed) for seed in range(3)]
+    with torch.autocast("cpu", torch.bfloat16), GpuAutocast():
+        y = rprelu(x, *vectors)
+    assert y.dtype == kind
+    y.mul(2).bfloat16().sum().backward()
+    assert x.grad is not None
+    assert x.grad.dtype == kind
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -141,7 +141,8 @@ def operate(node: Node, inputs: list[Tensor], weight: Tensor | None) -> Tensor:
         case "concat":
             return torch.cat(inputs, dim=1)
         case "sum":
-            return torch.stack(inputs).sum(0)
+            # With its type, since autocast on a GPU sums in float32 where none is given.
+            return torch.stack(inputs).sum(0, dtype=inputs[0].dtype)
         case "mean":
             return x.mean((2, 3), keepdim=True)
         case "image":

@@ -23,6 +23,7 @@ class _RPReLU(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, slope, shift_in)
         y = F.prelu(x if shift_in is None else shifted(x, shift_in), slope.to(x.dtype))
+        y = y.to(x.dtype)  # autocast on a GPU narrows float32 maps here; the gradient has the type of y
         return y if shift_out is None else y.add_(per_channel(shift_out, x))
 
     @staticmethod

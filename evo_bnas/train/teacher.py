@@ -28,6 +28,10 @@ def divergence(student: Tensor, teacher: Tensor) -> Tensor:
 def load_teacher(path: Path, space: Space) -> Network:
     """The network in a file, to teach networks of a space.
 
+    Nothing is asked about what it has learned from. A network that a run retrained has seen the labels of
+    the search part: taught by it, a supernet scores that part too well, so the errors of its search are no
+    estimate of errors on images that were never seen. The test part stays unseen.
+
     Raises UsageError where the file is none of a network, or of one for other images or classes.
     """
     network = load_network(path)
