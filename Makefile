@@ -20,6 +20,8 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m analysis.overhead
 	$(BIN)/python -m analysis.training_speed
+	$(BIN)/python -m analysis.packed_speed
+	$(BIN)/python -m analysis.latency
 
 # The build backend is installed first and used as it is, so that it is pinned like everything else.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -7,6 +7,24 @@
     chosen = findings.choose(run, {"ops": 20_000})  # a pick under other limits
     card = workflow.retrain(run, chosen.key)       # trained to the end: accuracies, cost, files
 
+    evo-bnas export digits                         # writes packed.safetensors; on any machine, without torch:
+    network = evo_bnas.load_packed("packed.safetensors")
+    network.predict(images)                        # raw pixels (images, channels, height, width), NumPy
+
 Spaces are in `evo_bnas.space.catalogue`, costs in `evo_bnas.cost`, trained networks are read by
 `evo_bnas.binary.network.load_network`.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evo_bnas.packed.file import load_packed as load_packed
+
+
+def __getattr__(name: str) -> Any:
+    """Public names that are imported when they are first asked for."""
+    if name == "load_packed":
+        from evo_bnas.packed.file import load_packed
+
+        return load_packed
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

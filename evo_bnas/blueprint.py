@@ -200,12 +200,14 @@ def _check_node(node: Node, sources: tuple[tuple[int, int, int], ...]) -> None:
             raise ValueError(f"{node.name}: {otherwise}")
 
     need(node.op in get_args(Op), f"unknown operation {node.op!r}; choose from {get_args(Op)}")
+    need(min(node.shape) > 0, f"has an empty shape {node.shape}")
     if node.op == "image":
-        need(not node.inputs, "an image has no inputs")
+        need(not node.inputs and not node.before and not node.after, "an image has no inputs and no steps")
         return
     need(bool(node.inputs), "needs an input")
     channels, height, width = node.shape
-    need(min(node.shape) > 0, f"has an empty shape {node.shape}")
+    least = min(node.kernel, node.stride, node.dilation, node.groups)
+    need(least > 0, f"has a kernel, stride, dilation or number of groups of {least}")
     need(all(step in ("norm", "shift") for step in node.before) and len(node.before) < 2,
          f"`before` is () or one of (norm,), (shift,), not {node.before}")  # fmt: skip
     letters = "".join(_LETTERS.get(step, "?") for step in node.after)

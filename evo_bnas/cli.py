@@ -32,6 +32,14 @@ class Rows(StrEnum):
     json = "json"
 
 
+class Target(StrEnum):
+    """What a network is exported to."""
+
+    packed = "packed"
+    c = "c"
+    onnx = "onnx"
+
+
 class _Verbs(TyperGroup):
     """Turns what a user can cause into one or two lines and an exit code: 2 wrong use, 130 interrupted."""
 
@@ -142,6 +150,9 @@ def pick(
     bops: Annotated[str | None, typer.Option(help="At most so many binary MACs.")] = None,
     flops: Annotated[str | None, typer.Option(help="At most so many real MACs.")] = None,
     memory: Annotated[str | None, typer.Option(help="At most this peak activation memory.")] = None,
+    latency: Annotated[
+        str | None, typer.Option(help="At most so many ms, where the search measured latency.")
+    ] = None,
     error: Annotated[str | None, typer.Option(help="At most this error, such as 5%.")] = None,
     within: Annotated[str | None, typer.Option(help="The cheapest within this of the best error.")] = None,
     knee: Annotated[bool, typer.Option("--knee", help="The bend of the front.")] = False,
@@ -159,6 +170,7 @@ def pick(
         "bops": bops,
         "flops": flops,
         "peak_activation_bytes": memory,
+        "latency_ms": latency,
         "error": error,
     }
     try:
@@ -197,7 +209,7 @@ def retrain(
         raise UsageError(f"{opened.folder}: has no trained supernet yet; run evo-bnas train {opened.folder}")
     chosen = keys or list(findings.choose(opened).order[: opened.recipe.retrain.top])
     _retrain(opened, chosen)
-    console.print_next("see the front again", f"evo-bnas front {opened.folder}")
+    console.print_next("take it to a device", f"evo-bnas export {opened.folder} {chosen[0]} --to c")
 
 
 @app.command()
@@ -285,6 +297,74 @@ def cost(
         console.print_json({"key": architecture.key, "profile": profile, **cost_rows(counted)})
         return
     readout_space.print_cost(fitted, architecture, profile, counted)
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="A retrained network of the run.")
+    ] = None,
+    to: Annotated[
+        Target, typer.Option(help="1-bit weights for Python without torch, C99, or ONNX.")
+    ] = Target.packed,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: in the pick's folder]")] = None,
+) -> None:
+    """Write a retrained network as a file that a device, or Python without torch, can run."""
+    from evo_bnas import console
+    from evo_bnas.export import readout, targets
+
+    network, written = targets.export(_open(run), key, to.value, out)
+    readout.print_export(network, written)
+    console.print_next("use it", written.command)
+
+
+@app.command()
+def profile(
+    run: RunFolder,
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help=f"{_KEY}. [default: the recipe's pick]")
+    ] = None,
+    format_: Format = Listing.table,
+) -> None:
+    """Measure where the time of a network goes on this host, node by node.
+
+    One image at a time on one thread, by 1-bit execution. Weights have no say in it: the network need not
+    be trained.
+    """
+    from evo_bnas import console, findings, profiling, readout_profile
+
+    opened = _open(run)
+    architecture = _architecture(opened.space, key or findings.choose(opened).key)
+    found = profiling.measure(opened, architecture)
+    if format_ is Listing.json:
+        console.print_json(readout_profile.row(found))
+        return
+    readout_profile.print_profile(found)
+    console.print_next("train it to the end", f"evo-bnas retrain {opened.folder} {found.key}")
+
+
+@app.command()
+def predict(
+    file: Annotated[Path, typer.Argument(help="A file of `evo-bnas export --to packed`.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    format_: Annotated[Rows, typer.Option("--format")] = Rows.table,
+) -> None:
+    """Classify image files with an exported network."""
+    from evo_bnas import console
+    from evo_bnas.packed import pictures
+    from evo_bnas.packed.file import load_packed
+
+    found = pictures.predict(load_packed(file), images)
+    if format_ is Rows.table:
+        texts = [[one.file, one.label, f"{100 * one.probability:.1f} %"] for one in found]
+        console.print_table(["file", "class", "probability"], texts, words=["file", "class"])
+        return
+    rows = [one.row() for one in found]
+    if format_ is Rows.csv:
+        console.print_csv(rows)
+    else:
+        console.print_json(rows)
 
 
 def main() -> None:

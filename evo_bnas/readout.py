@@ -28,7 +28,8 @@ def introduce(run: Run) -> None:
         f"{', '.join(asked.search.objectives)}),\n"
         f"        pick {' and '.join(limits) or 'the best'}, "
         f"train it for {epochs} epochs from {asked.retrain.source}\n"
-        f"compute {compute.device}, {compute.precision}, threads {compute.threads}, seed {asked.seed}\n"
+        f"compute {compute.device}, {compute.precision}, scores {compute.backend}, "
+        f"threads {compute.threads}, seed {asked.seed}\n"
     )
 
 

@@ -151,6 +151,7 @@ class Search(Settings):
     explorer: Annotated[str, AfterValidator(_one_of("explorer", tuple(EXPLORERS)))] = "surrogate"
     evaluations: _Count = 200
     seconds: _Seconds | None = None
+    # With latency_ms, which is measured, a search that is run again need not find the same.
     objectives: Annotated[tuple[_Objective, ...], Field(min_length=1), AfterValidator(_distinct)] = (
         "error",
         "ops",
@@ -164,6 +165,13 @@ class Search(Settings):
     max_error: Annotated[Real, Field(gt=0, le=1)] | None = None  # above it: a parent only in need
     warm_start: tuple[str, ...] = ()  # finished runs of the same space: folders, or names of their recipes
     stall: _Count | None = None  # stop after so many evaluations without more hypervolume
+
+
+class Evaluate(Settings):
+    """How networks are scored."""
+
+    # packed: with XNOR and popcount, on the CPU. auto: packed, but torch where the run has a GPU.
+    backend: Literal["auto", "packed", "torch"] = "auto"
 
 
 class Pick(Settings):
@@ -207,10 +215,20 @@ class Recipe(Settings):
     space: str  # name, or path of a YAML file as the shell sees it
     supernet: Supernet = Supernet()
     search: Search = Search()
+    evaluate: Evaluate = Evaluate()
     pick: Pick = Pick()
     retrain: Retrain = Retrain()
     engine: Engine = Engine()
     seed: _Amount = 0
+
+    @model_validator(mode="after")
+    def _what_is_limited_is_measured(self) -> Self:
+        for name in self.pick.limits:
+            if name not in (*EXACT, "error", *self.search.objectives):
+                raise ValueError(
+                    f"pick.limits: {name} is measured only where search.objectives names it; add it there"
+                )
+        return self
 
     @property
     def hash(self) -> str:

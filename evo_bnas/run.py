@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from evo_bnas import recipe as recipes
 from evo_bnas.durable import sync_folder, write_bytes
 from evo_bnas.errors import UsageError
-from evo_bnas.recipe import Engine, Recipe
+from evo_bnas.recipe import Recipe
 from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Space
 from evo_bnas.yaml_file import Settings, dump, flatten, read, validate
@@ -25,7 +25,17 @@ OUT = Path("runs/out")  # where runs go that are given no folder
 SUPERNET = "supernet.safetensors"  # the trained one, in the folder of its run
 
 _RECIPE, _SPACE, _ENVIRONMENT, _LOCK = "recipe.yaml", "space.yaml", "environment.json", ".lock"
-_PACKAGES = ("evo-bnas", "torch", "numpy", "pymoo", "moocore", "scikit-learn", "scipy", "safetensors")
+_PACKAGES = (
+    "evo-bnas",
+    "torch",
+    "numpy",
+    "pymoo",
+    "moocore",
+    "scikit-learn",
+    "scipy",
+    "safetensors",
+    "numba",
+)
 _LINES = 3  # differences that a message names
 
 
@@ -35,6 +45,7 @@ class Compute(Settings):
     device: Literal["cpu", "cuda"]
     precision: Literal["float32", "bfloat16"]  # of training; scores are always float32
     threads: int
+    backend: Literal["packed", "torch"] = "torch"  # of scores; runs of earlier versions had no choice
 
 
 class Environment(Settings):
@@ -46,6 +57,7 @@ class Environment(Settings):
     commit: str | None  # of the checkout, with "-dirty" where it had changes
     platform: str
     cpu: str
+    teacher: str | None = None  # fingerprint of its file, if a file teaches; earlier versions noted none
 
 
 @dataclass(frozen=True)
@@ -165,6 +177,11 @@ class Run:
         return self.folder / "rounds.csv"
 
     @property
+    def latency_file(self) -> Path:
+        """What the largest network of the space takes, where the search measures latency."""
+        return self.folder / "latency.json"
+
+    @property
     def fidelity(self) -> Path:
         """Folder of the journals of `evo-bnas fidelity`, one a protocol."""
         return self.folder / "fidelity"
@@ -227,16 +244,18 @@ def _space_differences(old: Space, new: Space) -> list[str]:
 
 def _environment(recipe: Recipe, space: Space) -> Environment:
     return Environment(
-        compute=_decide(recipe.engine),
+        compute=_decide(recipe),
         space=space.hash,
         versions={"python": platform.python_version()} | _versions(),
         commit=_commit(),
         platform=platform.platform(),
         cpu=processor(),
+        teacher=_fingerprint(recipe.supernet.teacher_file),
     )
 
 
-def _decide(engine: Engine) -> Compute:
+def _decide(recipe: Recipe) -> Compute:
+    engine, backend = recipe.engine, recipe.evaluate.backend
     device: Literal["cpu", "cuda"] = "cpu"
     if engine.device == "cuda":
         _need_cuda("engine.device: cuda is asked for")
@@ -246,7 +265,17 @@ def _decide(engine: Engine) -> Compute:
     precision = engine.precision
     if precision == "auto":
         precision = "bfloat16" if device == "cuda" else "float32"
-    return Compute(device=device, precision=precision, threads=engine.threads or _cores())
+    if backend == "auto":
+        backend = "torch" if device == "cuda" else "packed"
+    return Compute(device=device, precision=precision, threads=engine.threads or _cores(), backend=backend)
+
+
+def _fingerprint(teacher: Path | None) -> str | None:
+    if teacher is None:
+        return None
+    from evo_bnas.binary import weights_file  # torch
+
+    return weights_file.fingerprint(teacher)
 
 
 def _sees_cuda() -> bool:

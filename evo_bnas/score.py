@@ -26,6 +26,7 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "params": Objective("weights", "number of weights", exact=True),
         "size_bits": Objective("bits", "1 per binary weight, 8 or 32 per real one", exact=True),
         "peak_activation_bytes": Objective("bytes", "most memory live at once", exact=True),
+        "latency_ms": Objective("ms", "of one image on one thread of this host", exact=False),
     }
 )
 EXACT = tuple(name for name, objective in OBJECTIVES.items() if objective.exact)

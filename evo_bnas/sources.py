@@ -26,6 +26,7 @@ class Source:
     image: tuple[int, int, int]  # channels, height, width
     classes: tuple[str, ...]
     read: Callable[[], Raw]
+    white: int = 255  # the largest value that a pixel can have
 
 
 def _digits() -> Raw:
@@ -38,7 +39,7 @@ def _digits() -> Raw:
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         # 1,797 handwritten digits of 8 x 8 pixels in 17 grey levels (Alpaydin & Kaynak, UCI, 1998).
-        "digits": Source((1, 8, 8), tuple("0123456789"), _digits),
+        "digits": Source((1, 8, 8), tuple("0123456789"), _digits, white=16),
     }
 )
 

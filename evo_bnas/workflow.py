@@ -27,7 +27,7 @@ from evo_bnas.progress import Report, silent
 from evo_bnas.recipe import Retrain, Training
 from evo_bnas.results.archive import Archive
 from evo_bnas.results.journal import Journal
-from evo_bnas.run import Run
+from evo_bnas.run import Run, processor
 from evo_bnas.search import EXPLORERS, MODELLED, warm_start
 from evo_bnas.search.judgement import judgements
 from evo_bnas.search.loop import search as search_loop
@@ -105,7 +105,12 @@ def search(run: Run, report: Report = silent) -> list[str]:
             earlier_archives(asked.warm_start, run.space), scorer.weights, scorer.conditions.hash
         )
         warm_start.enter(book, measured)
-        problem = Problem(run.space, asked.objectives, asked.limits, asked.max_error, prior)
+        if "latency_ms" in asked.objectives:
+            from evo_bnas import profiling  # Numba, a second
+
+            profiling.measure_largest(run)
+        worst = findings.worst(run)
+        problem = Problem(run.space, asked.objectives, asked.limits, asked.max_error, prior, worst)
         explorer = EXPLORERS[asked.explorer](problem, asked.population)
         reason = search_loop(
             problem,
@@ -142,7 +147,7 @@ def retrain(run: Run, key: str, report: Report = silent) -> Card:
         images = _images(run)
         network = _untrained(run, architecture, images)
         inherited = _test(network, images.test) if network.calibrated else None
-        checkpoints = _train_in_stages(run, network, key, _join(images.train, images.search), report)
+        checkpoints = _train_in_stages(run, network, key, images.train.join(images.search), report)
         save_network(network, folder / card.WEIGHTS, {"key": key, "space": run.space.name})
         blueprint = run.space.draw(architecture)
         done: Card = {
@@ -205,17 +210,33 @@ def stand_alone(run: Run, epochs: int | None, seed: int) -> StandAlone:
 
 
 def evaluator(run: Run) -> SupernetEvaluator:
-    """What scores architectures of a run with its trained supernet."""
-    images = _images(run)
-    supernet = load_supernet(run.space, run.supernet_file).to(_device(run))
+    """What scores architectures of a run with its trained supernet, by 1-bit execution or with torch."""
+    kind, device, latency = SupernetEvaluator, _device(run), None
+    if run.compute.backend == "packed":
+        from evo_bnas.evaluate.packed import PackedEvaluator  # Numba, a second
+
+        kind, device = PackedEvaluator, torch.device("cpu")
+    if "latency_ms" in run.recipe.search.objectives:
+        from evo_bnas.packed.latency import LatencyMeter
+
+        latency = LatencyMeter()
+    images = _images(run).to(device)
+    supernet = load_supernet(run.space, run.supernet_file).to(device)
     order = generator(run.recipe.seed, Stream.CALIBRATION).permutation(len(images.train))
-    calibration = images.train.x[torch.from_numpy(order[:_CALIBRATION_IMAGES]).to(_device(run))]
-    return SupernetEvaluator(
+    calibration = images.train.x[torch.from_numpy(order[:_CALIBRATION_IMAGES]).to(device)]
+    conditions = replace(
+        _conditions(run, images, calibration),
+        backend=run.compute.backend,
+        device=device.type,
+        host=processor() or "unnamed" if latency else "",
+    )
+    return kind(
         supernet,
         calibration=calibration,
         search=images.search,
         weights=weights_file.fingerprint(run.supernet_file),
-        conditions=_conditions(run, images, calibration),
+        conditions=conditions,
+        latency=latency,
     )
 
 
@@ -297,10 +318,18 @@ def _mode(run: Run, weights: Weights) -> Mode:
 
 
 def _teacher(run: Run) -> Teacher | None:
-    asked = run.recipe.supernet
-    if asked.teacher_file is not None:
-        return load_teacher(asked.teacher_file, run.space).to(_device(run))
-    return None if asked.teacher == "none" else "in-place"
+    """What teaches the supernet; raises UsageError where a file is not the one that the run began with."""
+    asked, begun_with = run.recipe.supernet, run.environment.teacher
+    if asked.teacher_file is None:
+        return None if asked.teacher == "none" else "in-place"
+    teacher = load_teacher(asked.teacher_file, run.space)
+    found = weights_file.fingerprint(asked.teacher_file)
+    if begun_with not in (None, found):
+        raise UsageError(
+            f"supernet.teacher: {asked.teacher_file}: was changed: the run was begun with the weights "
+            f"{begun_with}, and these are {found}; restore the old file, or begin another run with --out"
+        )
+    return teacher.to(_device(run))
 
 
 def _test(network: Network, images: Images) -> float:
@@ -358,10 +387,6 @@ def _device(run: Run) -> torch.device:
 def _augmentation(run: Run) -> Augmentation:
     asked = run.recipe.supernet.augment
     return Augmentation(asked.crop, asked.flip, asked.cutout)
-
-
-def _join(one: Images, other: Images) -> Images:
-    return Images(torch.cat([one.x, other.x]), torch.cat([one.y, other.y]))
 
 
 def _hash(values: Tensor) -> str:

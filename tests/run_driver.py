@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from evo_bnas import cli, durable
-from evo_bnas.evaluate import evaluators
+from evo_bnas.binary.execute import TensorsOf
+from evo_bnas.blueprint import Blueprint
+from evo_bnas.evaluate import evaluators, packed
 from evo_bnas.results.journal import Journal
 from evo_bnas.train import checkpoint, retrain
 
@@ -71,19 +73,15 @@ def in_the_middle_of_a_journal_line() -> None:
 
 
 def in_calibration() -> None:
-    forward = evaluators.calibrate
-
-    def dying(network: Callable[..., Any], *args: Any) -> Any:
-        return forward(dying_at(2, network), *args)
-
+    forward = packed.calibrate_packed
     calls = 0
 
-    def fourth(network: Callable[..., Any], *args: Any) -> Any:
+    def fourth(blueprint: Blueprint, tensors_of: TensorsOf, *args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        return dying(network, *args) if calls == 4 else forward(network, *args)
+        return forward(blueprint, dying_at(2, tensors_of) if calls == 4 else tensors_of, *args, **kwargs)
 
-    evaluators.calibrate = fourth  # type: ignore[assignment]
+    packed.calibrate_packed = fourth
 
 
 def in_retraining() -> None:

@@ -75,7 +75,7 @@ def test_an_evaluation_leaves_weights_and_images_alone(digits: data.Dataset) -> 
 def test_a_score_says_everything(digits: data.Dataset) -> None:
     for architecture, score in zip(ARCHITECTURES, evaluator(digits)(ARCHITECTURES), strict=True):
         assert score.status == "ok"
-        assert score.objectives.keys() == OBJECTIVES.keys()
+        assert score.objectives.keys() == OBJECTIVES.keys() - {"latency_ms"}
         costs = exact_objectives(SPACE.cost(architecture))
         assert {name: score.objectives[name] for name in costs} == costs
         assert score.seconds > 0

@@ -43,7 +43,8 @@ def test_a_new_run(folder: Path) -> None:
     assert not [name for name in contents(folder) if name.endswith(".new")]
     assert load(run.recipe_file) == run.recipe == recipe()
     environment = json.loads(run.environment_file.read_text())
-    assert environment["compute"] == {"device": "cpu", "precision": "float32", "threads": 1}
+    decided = {"device": "cpu", "precision": "float32", "threads": 1, "backend": "packed"}
+    assert environment["compute"] == decided
     assert environment["versions"].keys() >= {"python", "torch", "numpy"}
     assert run.compute.threads == 1
 
@@ -150,7 +151,7 @@ def test_a_gpu_trains_in_bfloat16_and_is_needed_again(folder: Path, monkeypatch:
     asked = load("digits", ["engine.device=auto"])
     monkeypatch.setattr("evo_bnas.run._sees_cuda", lambda: True)
     compute = Run.start(asked, fitted_space(asked), folder).compute
-    assert (compute.device, compute.precision) == ("cuda", "bfloat16")
+    assert (compute.device, compute.precision, compute.backend) == ("cuda", "bfloat16", "torch")
     monkeypatch.setattr("evo_bnas.run._sees_cuda", lambda: False)
     with pytest.raises(UsageError, match="the run was begun on a GPU, but torch sees none"):
         Run.start(asked, fitted_space(asked), folder)

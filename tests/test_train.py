@@ -28,6 +28,8 @@ from evo_bnas.data import Images
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.evaluators import classified, error_of
 from evo_bnas.progress import Progress, Report, silent
+from evo_bnas.recipe import Training
+from evo_bnas.run import Run
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.samplers import Sampler, fair, sandwich, tilted, uniform
@@ -412,9 +414,9 @@ def assert_close(found: dict[str, Tensor | None], expected: dict[str, Tensor | N
             torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-5)
 
 
-def a_network() -> Network:
+def a_network(seed: int = 5) -> Network:
     """A calibrated one for the images of `fraction`."""
-    network = Network(TINY.draw(TINY.largest()), seed=5)
+    network = Network(TINY.draw(TINY.largest()), seed=seed)
     network.set_statistics(calibrate(network.run, fraction().x, 16))
     return network.eval()
 
@@ -524,6 +526,89 @@ def test_a_run_trains_in_stages_with_its_teacher_and_then_needs_it_no_more(
 
     file.unlink()
     assert start(recipe, folder, overrides).recipe == run.recipe
+
+
+def test_a_run_goes_on_with_the_teacher_that_it_was_begun_with(tmp_path: Path) -> None:
+    file, folder = tmp_path / "teacher.safetensors", tmp_path / "run"
+    overrides = [
+        f"supernet.teacher={file}",
+        "supernet.epochs=1",
+        "supernet.batch=256",
+        "engine.device=cpu",
+    ]
+    save_network(a_network(), file, {})
+    begun = start("digits", folder, overrides)
+    assert begun.environment.teacher == weights_file.fingerprint(file)
+    old = file.read_bytes()
+    save_network(a_network(seed=6), file, {})
+    for run in (Run.open(folder), start("digits", folder, overrides)):
+        with pytest.raises(
+            UsageError, match=r"supernet.teacher: .*teacher.safetensors: was changed: .* --out"
+        ):
+            workflow.train(run)
+    file.write_bytes(old)
+    workflow.train(Run.open(folder))
+    assert begun.supernet_file.exists()
+
+
+def test_a_run_of_an_earlier_version_takes_the_teacher_that_is_there(tmp_path: Path) -> None:
+    file, folder = tmp_path / "teacher.safetensors", tmp_path / "run"
+    save_network(a_network(), file, {})
+    begun = start("digits", folder, [f"supernet.teacher={file}", "engine.device=cpu"])
+    text = begun.environment.model_dump_json(exclude={"teacher"})
+    begun.environment_file.write_text(text)
+    save_network(a_network(seed=6), file, {})
+    assert isinstance(workflow._teacher(Run.open(folder)), Network)
+
+
+OFF_DEFAULT = {
+    "epochs": 7,
+    "real_epochs": 5,
+    "batch": 32,
+    "lr": 0.03,
+    "warm_up": 2,
+    "decay": 1e-3,
+    "decay_until": 0.4,
+    "label_smoothing": 0.2,
+    "clip": 3.0,
+}
+
+
+@pytest.mark.parametrize("part", ["supernet", "retrain"])
+def test_every_option_of_a_recipe_reaches_its_training(part: str, tmp_path: Path) -> None:
+    options = {f"{part}.{name}": value for name, value in OFF_DEFAULT.items()} | {
+        "supernet.augment.crop": 1,
+        "supernet.augment.flip": True,
+        "supernet.augment.cutout": 3,
+        "supernet.sign_gradient": "ste",
+        "supernet.sign_clip": 1.5,
+        "seed": 11,
+        "engine.device": "cpu",
+    }
+    run = start("digits", tmp_path / "run", [f"{name}={value}" for name, value in options.items()])
+    asked: Training = getattr(run.recipe, part)
+    assert Training.model_fields.keys() == OFF_DEFAULT.keys()
+    assert all(
+        getattr(asked, name) != field.default
+        for name, field in type(asked).model_fields.items()
+        if name in OFF_DEFAULT
+    )
+    expected = Schedule(
+        epochs=5,
+        batch=32,
+        lr=0.03,
+        decay=1e-3,
+        seed=11,
+        augmentation=Augmentation(crop=1, flip=True, cutout=3),
+        warm_up=2,
+        decay_until=0.4,
+        label_smoothing=0.2,
+        clip=3.0,
+    )
+    assert workflow._stages(run, asked) == [("real", expected), ("binary", replace(expected, epochs=7))]
+    stages: tuple[Weights, ...] = ("real", "binary")
+    for weights in stages:
+        assert workflow._mode(run, weights) == Mode(weights, "ste", clip=1.5)
 
 
 # Checkpoints

@@ -1,6 +1,5 @@
 """Tensors in safetensors files whose header says what they are; nothing in them is ever executed."""
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -11,8 +10,7 @@ from torch import Tensor, nn
 
 from evo_bnas.durable import write_bytes
 from evo_bnas.errors import UsageError
-
-_ENTRY = "evo-bnas"
+from evo_bnas.tensor_header import broken, header_of, metadata
 
 
 def write(path: Path, kind: str, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
@@ -21,24 +19,18 @@ def write(path: Path, kind: str, state: Mapping[str, Tensor], header: Mapping[st
     Equal content gives equal bytes.
     """
     plain = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    # One entry, since safetensors writes the entries of its header in random order.
-    entry = json.dumps({"format": _format(kind), **header}, sort_keys=True)
-    write_bytes(path, save(plain, metadata={_ENTRY: entry}))
+    write_bytes(path, save(plain, metadata=metadata(kind, header)))
 
 
 def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and header; raises UsageError where the file is missing, damaged or of another kind."""
     try:
         with safe_open(path, framework="pt") as file:
-            entry = (file.metadata() or {}).get(_ENTRY, "{}")
+            found = file.metadata()
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as failure:
-        raise UsageError(f"{path}: is no whole safetensors file: {_first_line(failure)}") from None
-    header = _header(entry)
-    if header.get("format") != _format(kind):
-        found = header.get("format", "no file of evo-bnas")
-        raise UsageError(f"{path}: holds {found}, where {_format(kind)} is asked for")
-    return state, header
+        raise broken(path, failure) from None
+    return state, header_of(path, kind, found)
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -56,19 +48,3 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], path: Path) ->
 def fingerprint(path: Path) -> str:
     """Identity of the weights in a file: the beginning of the SHA-256 of its bytes."""
     return sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _format(kind: str) -> str:
-    return f"evo-bnas {kind} 1"
-
-
-def _header(entry: str) -> dict[str, str]:
-    try:
-        header = json.loads(entry)
-    except ValueError:
-        return {}
-    return header if isinstance(header, dict) else {}
-
-
-def _first_line(failure: Exception) -> str:
-    return (getattr(failure, "strerror", None) or str(failure)).splitlines()[0]

@@ -10,6 +10,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
+from evo_bnas.blueprint import Blueprint
 from evo_bnas.data import Images
 from evo_bnas.results.pick import pack_correct
 from evo_bnas.score import Score, exact_objectives
@@ -31,18 +32,30 @@ class Conditions:
     precision: str = "float32"
     backend: str = "torch"
     version: int = 1  # raised when the code measures differently
+    host: str = ""  # the processor, where latency is measured
 
     @property
     def hash(self) -> str:
         """The protocol hash that every score carries."""
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        stated = {name: value for name, value in asdict(self).items() if value != ""}
+        return sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class SupernetEvaluator:
-    """Calibrates a sub-network on fixed images, then counts its errors on the search split."""
+    """Calibrates a sub-network on fixed images, then counts its errors on the search split.
+
+    `latency` gives the latency of a blueprint in ms, where that is an objective.
+    """
 
     def __init__(
-        self, supernet: Supernet, *, calibration: Tensor, search: Images, weights: str, conditions: Conditions
+        self,
+        supernet: Supernet,
+        *,
+        calibration: Tensor,
+        search: Images,
+        weights: str,
+        conditions: Conditions,
+        latency: Callable[[Blueprint], float] | None = None,
     ) -> None:
         self.supernet = supernet
         self.calibration = calibration
@@ -50,26 +63,32 @@ class SupernetEvaluator:
         self.weights = weights
         self.conditions = conditions
         self._protocol = conditions.hash
+        self._latency = latency
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
         return [self._score(architecture) for architecture in architectures]
 
     def _score(self, architecture: Architecture) -> Score:
         started = time.perf_counter()
-        network = partial(self.supernet, architecture=architecture)
-        statistics = calibrate(network, self.calibration, self.conditions.batch)
-        correct = classified(partial(network, norm=statistics), self.search, self.conditions.batch)
+        correct = self._correct(architecture)
+        space = self.supernet.space
+        measured = {"error": error_of(correct)}
+        if self._latency is not None:
+            measured["latency_ms"] = self._latency(space.draw(architecture))
         return Score(
             "ok",
-            {
-                "error": error_of(correct),
-                **exact_objectives(self.supernet.space.cost(architecture)),
-            },
+            {**measured, **exact_objectives(space.cost(architecture))},
             correct=pack_correct(correct.cpu().numpy()),
             seconds=time.perf_counter() - started,
             weights=self.weights,
             protocol=self._protocol,
         )
+
+    def _correct(self, architecture: Architecture) -> Tensor:
+        """Whether each image of the search split is classified correctly, (images,) bool."""
+        network = partial(self.supernet, architecture=architecture)
+        statistics = calibrate(network, self.calibration, self.conditions.batch)
+        return classified(partial(network, norm=statistics), self.search, self.conditions.batch)
 
 
 @torch.no_grad()

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from evo_bnas.score import OBJECTIVES
-
 Bounds = Mapping[str, tuple[float, float]]  # of each objective: its best and its worst value
 
 
@@ -53,7 +51,7 @@ def front(frame: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
     if rows.empty:
         return rows
     kept: pd.DataFrame = rows[moocore.is_nondominated(rows[list(objectives)].to_numpy(dtype=float))]
-    costs = [name for name in objectives if OBJECTIVES[name].exact]
+    costs = [name for name in objectives if name != "error"]
     return kept.sort_values([*costs, *objectives][0], kind="stable")
 
 

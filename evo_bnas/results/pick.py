@@ -100,6 +100,10 @@ def _admitted(frame: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
         raise UsageError("no network has been scored; run the search first")
     kept = rows
     for name, limit in limits.items():
+        if name not in rows:
+            raise UsageError(
+                f"limit {name!r}: was not measured; search with it among search.objectives in another run"
+            )
         least = rows[name].min()
         if not least <= limit:
             unit = OBJECTIVES[name].unit

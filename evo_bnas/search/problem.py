@@ -28,6 +28,8 @@ class Problem:
     max_error: float | None = None  # fraction
     # Scores of an earlier search of the space with other weights: they may train a surrogate, no more.
     prior: Archive = field(default_factory=Archive, compare=False)
+    # Of measured objectives other than the error: what counts as the worst value.
+    worst: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = self.space.objectives
@@ -69,7 +71,10 @@ class Problem:
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Best and worst value of each objective over the whole space."""
-        return {name: self.space.bounds(name) for name in self.objectives}
+        return {
+            name: (0.0, self.worst[name]) if name in self.worst else self.space.bounds(name)
+            for name in self.objectives
+        }
 
     def smallest(self) -> Architecture:
         """The architecture of the fewest ops; where limits exclude that, the one that best keeps to them."""

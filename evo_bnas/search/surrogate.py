@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from evo_bnas.errors import UsageError
 from evo_bnas.results.archive import Archive, Proposal
+from evo_bnas.score import EXACT
 from evo_bnas.search.breeding import Breeding
 from evo_bnas.search.dominance import constrained_ranks
 from evo_bnas.search.explorer import Batch, Draft
@@ -36,6 +38,12 @@ class SurrogateSearch:
     """
 
     def __init__(self, problem: Problem, population: int, *, among: Mapping[str, Surrogate] = CHEAP) -> None:
+        measured_too = [name for name in problem.objectives if name not in (*EXACT, "error")]
+        if measured_too:
+            raise UsageError(
+                f"a model foretells errors, and no {' or '.join(measured_too)}: "
+                "choose an explorer without one, such as nsga2"
+            )
         self._problem = problem
         self._design = min(population, _DESIGN)
         self._among = among

@@ -1,0 +1,138 @@
+"""Norm statistics of one network, measured by the kernels that run it."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from evo_bnas.binary.execute import TensorsOf
+from evo_bnas.binary.fold import Statistics, Tensors, fold
+from evo_bnas.blueprint import WEIGHTED, Blueprint, Node, elements, norms
+from evo_bnas.packed import kernels
+from evo_bnas.packed.assemble import epilogue, nothing, operation, thresholds
+from evo_bnas.packed.compile import form_of
+from evo_bnas.packed.form import Form
+from evo_bnas.packed.perform import NO_FLOATS, Output, Prepared, epilogue_rows, finish, perform, prepare
+from evo_bnas.packed.step import WORD, Bits, Floats, Map
+
+_STAGES = ("affine1", "act1", "affine2", "add", "act2")
+
+
+@torch.no_grad()
+def calibrate_packed(
+    blueprint: Blueprint, tensors_of: TensorsOf, images: Floats, batch: int, *, threads: int = 1
+) -> Statistics:
+    """What `supernet.calibration.calibrate` measures, up to rounding and the signs that it flips.
+
+    The mean over batches of the mean and of the (biased) variance that every norm meets, where every batch
+    is normalised by itself. Images (images, channels, height, width) that do not fill the last batch are
+    left out. Threads share the batches, and have no say in what is measured.
+    """
+    batch = min(batch, len(images))
+    parts = [images[start : start + batch] for start in range(0, len(images) - batch + 1, batch)]
+    planned = [_planned(blueprint, node, tensors_of(node)) for node in blueprint.nodes]
+    with ThreadPoolExecutor(threads) as pool:
+        measured = list(pool.map(lambda part: _Walk(blueprint, planned, part).statistics, parts))
+    return {name: torch.stack([one[name] for one in measured]).mean(0).float() for name in measured[0]}
+
+
+class _Planned(NamedTuple):
+    """What of a node is the same for all batches."""
+
+    node: Node
+    tensors: Tensors  # without the weight, but for its place
+    operation: Prepared
+
+
+def _planned(blueprint: Blueprint, node: Node, tensors: Tensors) -> _Planned:
+    form = form_of(node, fold(node, tensors, dict.fromkeys(_names(node), torch.ones(()))))
+    sources = node.inputs[:1] if node.op in WEIGHTED else node.inputs
+    maps = tuple(Map(0, h, w, c) for c, h, w in (blueprint.nodes[source].shape for source in sources))
+    # Standardised and laid out once: folding goes on with a weight of one number.
+    small = {"weight": torch.zeros(1, 1, 1, 1)} if "weight" in tensors else {}
+    return _Planned(node, {**tensors, **small}, prepare(operation(node, form, maps)))
+
+
+def _names(node: Node) -> list[str]:
+    return [f"{node.name}.{site}.{moment}" for site, _ in norms(node) for moment in ("mean", "var")]
+
+
+class _Walk:
+    """One batch through a network, node by node, normalised by itself."""
+
+    def __init__(self, blueprint: Blueprint, planned: Sequence[_Planned], images: Floats) -> None:
+        self.statistics: dict[str, torch.Tensor] = {}  # float64
+        self._images = len(images)
+        self._maps: dict[int, Any] = {}
+        for index, plan in enumerate(planned):
+            self._maps[index] = self._output(plan, images)
+            for source in set(plan.node.inputs):
+                if blueprint.last_use[source] == index:
+                    del self._maps[source]
+
+    def _output(self, plan: _Planned, images: Floats) -> Floats:
+        """The map that a node puts out, flat, once its norms are measured where they stand."""
+        node, tensors, prepared = plan
+        inputs = [images] if node.op == "image" else [self._maps[source] for source in node.inputs]
+        if "norm" in node.before:
+            self._measure(f"{node.name}.before", inputs[0], node.cin)
+        form = self._form(node, tensors)
+        if node.op in WEIGHTED and node.input_bits == 1:
+            inputs[0] = self._signs(inputs[0], node.cin, form)
+        shortcut = inputs.pop() if "add" in node.after else NO_FLOATS
+        y = np.empty(self._images * elements(node), np.float32)
+        perform(self._moved(prepared, form, node), self._images, inputs, NO_FLOATS, Output(y))
+
+        todo = list(_STAGES)
+        for site, _ in norms(node):
+            if site != "before":
+                # What stands before a norm is done, then the norm is measured, then it is known.
+                at = todo.index("affine1" if node.steps[0][0] == site else "affine2")
+                self._apply(node, form, todo[:at], y, shortcut)
+                del todo[:at]
+                self._measure(f"{node.name}.{site}", y, node.shape[0])
+                form = self._form(node, tensors)
+        self._apply(node, form, todo, y, shortcut)
+        return y
+
+    def _moved(self, prepared: Prepared, form: Form, node: Node) -> Prepared:
+        """An operation with the statistics of the batch in what stands before a real convolution."""
+        if prepared.step.before is None or "norm" not in node.before:
+            return prepared
+        before = np.stack([form["before.a"], form["before.b"]])
+        return prepared._replace(step=replace(prepared.step, before=before))
+
+    def _form(self, node: Node, tensors: Tensors) -> Form:
+        """The inference form of a node as far as it is measured; norms that are not yet have no meaning."""
+        names = _names(node)
+        known = {name: self.statistics[name].float() for name in names if name in self.statistics}
+        return form_of(node, fold(node, tensors, dict.fromkeys(names, torch.ones(())) | known))
+
+    def _measure(self, address: str, y: Floats, channels: int) -> None:
+        pixels = len(y) // channels
+        total, squares = np.zeros((2, channels), np.float64)
+        kernels.moments(pixels, channels, y, total, squares)
+        mean = total / pixels
+        self.statistics[f"{address}.mean"] = torch.from_numpy(mean)
+        variance = np.maximum(squares / pixels - mean * mean, 0)
+        self.statistics[f"{address}.var"] = torch.from_numpy(variance)
+
+    def _apply(self, node: Node, form: Form, stages: list[str], y: Floats, shortcut: Floats) -> None:
+        """These stages of an epilogue, in place."""
+        channels = node.shape[0]
+        whole = epilogue(node, form, ())
+        part = replace(nothing(channels), **{s: getattr(whole, s) for s in stages if s != "add"})
+        added = channels if "add" in node.after and "add" in stages else 0
+        if added or not part.empty:
+            pixels = len(y) // channels
+            finish(pixels, channels, y, epilogue_rows(part, adds=added > 0), shortcut, added, Output(y))
+
+    def _signs(self, y: Floats, channels: int, reader: Form) -> Bits:
+        pixels = len(y) // channels
+        signs = np.empty(pixels * -(-channels // WORD), np.uint64)
+        rows = epilogue_rows(thresholds(channels, [reader]))
+        finish(pixels, channels, y, rows, NO_FLOATS, 0, Output(signs=signs))
+        return signs

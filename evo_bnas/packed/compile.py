@@ -1,0 +1,68 @@
+"""From a blueprint with weights and statistics to a program."""
+
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evo_bnas.binary.execute import TensorsOf
+from evo_bnas.binary.fold import Folded, Statistics, fold
+from evo_bnas.binary.network import Network
+from evo_bnas.blueprint import Blueprint, Node, tensors
+from evo_bnas.packed.assemble import assemble
+from evo_bnas.packed.form import Form, entries
+from evo_bnas.packed.program import Program
+
+
+def compile_network(network: Network) -> Program:
+    """The program of a calibrated network; raises RuntimeError where it has no statistics."""
+    return assemble(network.blueprint, forms_of_network(network))
+
+
+def forms_of_network(network: Network) -> dict[str, Form]:
+    """The form of every node of a calibrated network; raises RuntimeError where it has no statistics."""
+    if not network.calibrated:
+        raise RuntimeError("the network has no statistics: call set_statistics(calibrate(...)) first")
+    own = dict(network.named_parameters())
+    return forms(
+        network.blueprint,
+        lambda node: {spec.name: own[f"{node.name}.{spec.name}"] for spec in tensors(node)},
+        network.statistics,
+    )
+
+
+def compile_blueprint(blueprint: Blueprint, tensors_of: TensorsOf, statistics: Statistics) -> Program:
+    """The program of a blueprint with these tensors and statistics.
+
+    Convolutions of signs put out exact integers, and epilogues and pools round as torch's evaluation does.
+    Where the two differ in the last bits are real convolutions, dense layers and means over a map: their
+    sums have another order.
+    """
+    return assemble(blueprint, forms(blueprint, tensors_of, statistics))
+
+
+@torch.no_grad()
+def forms(blueprint: Blueprint, tensors_of: TensorsOf, statistics: Statistics) -> dict[str, Form]:
+    """The inference form of every node, by its name."""
+    return {node.name: form_of(node, fold(node, tensors_of(node), statistics)) for node in blueprint.nodes}
+
+
+def form_of(node: Node, folded: Folded) -> Form:
+    """The inference form of a node, as arrays."""
+    found = {}
+    for entry in entries(node):
+        array = _array(entry.name, folded)
+        found[entry.name] = array > 0 if entry.name == "weight" and entry.bits == 1 else array
+    return found
+
+
+def _array(name: str, folded: Folded) -> NDArray[Any]:
+    """One array of a form, named as a field of Folded and, but for the weight, a tensor of that field."""
+    place, _, part = name.partition(".")
+    value = getattr(folded, place)
+    if place == "weight":
+        filters: Tensor = value if value.dim() == 4 else value[:, :, None, None]
+        return filters.permute(0, 2, 3, 1).contiguous().numpy()
+    tensor: Tensor = value.tensors[part] if place.startswith("act") else getattr(value, part)
+    return tensor.detach().numpy()
