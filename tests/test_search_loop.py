@@ -2,7 +2,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +137,15 @@ def pressing_ctrl_c(presses: int) -> InProcess:
     return InProcess(evaluator)
 
 
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """A shell that starts the tests in the background has them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize(("presses", "scored"), [(1, 8), (2, 2)])
 def test_the_first_ctrl_c_finishes_what_is_under_way_and_the_second_does_not(
     tmp_path: Path, presses: int, scored: int
