@@ -224,9 +224,13 @@ class Row:
     error: float  # mean over networks
 
 
-def judged(name: str, found: Sequence[tuple[Outcome, dict[str, float]]]) -> Row:
-    """The figures of one way, from its outcomes and the errors that each gave by key."""
-    truth, ops = _truth()
+def judged(
+    name: str,
+    found: Sequence[tuple[Outcome, dict[str, float]]],
+    truth: dict[str, float],
+    ops: dict[str, float],
+) -> Row:
+    """The figures of one way, from its outcomes and the errors that each gave by key; `truth` as well."""
 
     def compare(errors: dict[str, float]) -> Agreement:
         keys = list(errors)
@@ -296,11 +300,14 @@ def _study(asked: argparse.Namespace) -> None:
         console.say(f"{way.name}, seed {seed}: {outcome.epochs} epochs in {outcome.seconds:.0f} s")
     if asked.only is not None:
         return
-    rows = [judged(way.name, [(one, one.errors[_CALIBRATION]) for one in own]) for way, own in found.items()]
+    truth, ops = _truth()
+    rows = [
+        judged(way.name, [(one, one.errors[_CALIBRATION]) for one in own], truth, ops)
+        for way, own in found.items()
+    ]
     for size in CALIBRATIONS if WAYS[0] in found else ():
         own = [(one, one.errors[size]) for one in found[WAYS[0]]]
-        rows.append(judged(f"calibrated on {size} images", own))
-    truth, ops = _truth()
+        rows.append(judged(f"calibrated on {size} images", own, truth, ops))
     keys = list(truth)
     alone = agreement([-ops[k] for k in keys], [truth[k] for k in keys], [ops[k] for k in keys]).ops
     if asked.format == "table":

@@ -205,8 +205,8 @@ def retrain(
     from evo_bnas import console, findings
 
     opened = _open(run)
-    if opened.recipe.retrain.source == "supernet" and not opened.supernet_file.exists():
-        raise UsageError(f"{opened.folder}: has no trained supernet yet; run evo-bnas train {opened.folder}")
+    if opened.recipe.retrain.source == "supernet":
+        opened.need_supernet()
     chosen = keys or list(findings.choose(opened).order[: opened.recipe.retrain.top])
     _retrain(opened, chosen)
     console.print_next("take it to a device", f"evo-bnas export {opened.folder} {chosen[0]} --to c")

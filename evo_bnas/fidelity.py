@@ -31,7 +31,7 @@ def measure(
     for more networks or seeds adds to what is there. Writes table and picture. Raises UsageError where the
     run has no supernet, where there are fewer than 3 networks to train, and where fewer have scores.
     """
-    workflow.need_supernet(run)
+    run.need_supernet()
     problem = Problem(run.space, ("error", "ops"), run.recipe.search.limits)
     chosen = spread(problem, networks, run.recipe.seed)
     if len(chosen) < LEAST:

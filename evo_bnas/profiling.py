@@ -26,7 +26,8 @@ class Profile:
 def measure(run: Run, architecture: Architecture) -> Profile:
     """Measure the packed program of an architecture on this host; draws a picture into the pick's folder."""
     blueprint = run.space.draw(architecture)
-    whole, nodes = latency(program_of(blueprint)), node_times(blueprint)
+    program = program_of(blueprint)
+    whole, nodes = latency(program), node_times(blueprint, program)
     folder = run.pick_folder(architecture.key)
     folder.mkdir(parents=True, exist_ok=True)
     plot = folder / "profile.png"

@@ -150,6 +150,11 @@ class Run:
     def environment_file(self) -> Path:
         return self.folder / _ENVIRONMENT
 
+    def need_supernet(self) -> None:
+        """Raise UsageError where the run has no trained supernet."""
+        if not self.supernet_file.exists():
+            raise UsageError(f"{self.folder}: has no trained supernet yet; run evo-bnas train {self.folder}")
+
     @property
     def supernet_file(self) -> Path:
         return self.folder / SUPERNET

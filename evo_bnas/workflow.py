@@ -170,12 +170,6 @@ def retrain(run: Run, key: str, report: Report = silent) -> Card:
     return done
 
 
-def need_supernet(run: Run) -> None:
-    """Raise UsageError where a run has no trained supernet."""
-    if not run.supernet_file.exists():
-        raise UsageError(f"{run.folder}: has no trained supernet yet; run evo-bnas train {run.folder}")
-
-
 def stand_alone(run: Run, epochs: int | None, seed: int) -> StandAlone:
     """What scores architectures of a run by training each from scratch, otherwise as the recipe retrains.
 
@@ -243,7 +237,7 @@ def evaluator(run: Run) -> SupernetEvaluator:
 def open_evaluator(folder: Path) -> tuple[Space, Evaluator]:
     """Space and evaluator of a finished run, for studies; raises UsageError where it has no supernet."""
     opened = Run.open(folder)
-    need_supernet(opened)
+    opened.need_supernet()
     return opened.space, evaluator(opened)
 
 

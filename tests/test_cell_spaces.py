@@ -31,7 +31,7 @@ from evo_bnas.space.operations import OPERATIONS as TABLE
 from evo_bnas.supernet.supernet import Supernet
 from tests.strategies import architectures, genes
 from tests.test_execute import counted
-from tests.test_supernet import BATCH, images, measured, shaken
+from tests.test_supernet import assert_extracted_equals, images, shaken
 
 TINY: dict[str, Any] = {
     "family": "cell",
@@ -177,15 +177,8 @@ SUPERNETS = {name: shaken(space) for name, space in SMALL.items()}
 def test_an_extracted_cell_network_equals_the_supernet_to_the_last_bit(
     name: str, weights: Weights, data: st.DataObject
 ) -> None:
-    supernet, mode = SUPERNETS[name], Mode(weights)
-    architecture = data.draw(architectures(supernet.space))
-    x = images(supernet.space, seed=1)
-    statistics = measured(supernet, architecture)
-    network = supernet.extract(architecture, statistics)
-    assert len(x) == BATCH
-    with torch.no_grad():
-        assert torch.equal(network.eval()(x, mode), supernet(x, architecture, statistics, mode))
-        assert torch.equal(network.train()(x, mode), supernet(x, architecture, mode=mode))
+    supernet = SUPERNETS[name]
+    assert_extracted_equals(supernet, data.draw(architectures(supernet.space)), Mode(weights))
 
 
 @pytest.mark.parametrize("space", [BATS, NB201_8], ids=lambda space: space.name)

@@ -76,7 +76,7 @@ def test_the_spread_of_a_median_falls_with_the_runs() -> None:
 @pytest.mark.parametrize("name", ["elastic-8", "binary-cell-8", "op-chain-8"])
 def test_a_profile_has_every_node_once(name: str) -> None:
     blueprint = SPACES[name].draw(SPACES[name].smallest())
-    nodes = node_times(blueprint)
+    nodes = node_times(blueprint, program_of(blueprint))
     assert [node.name for node in nodes] == [node.name for node in blueprint.nodes]
     assert sum(node.share for node in nodes) == pytest.approx(1)
     assert all(node.ms > 0 or node.kind == "read in place" for node in nodes)

@@ -91,6 +91,17 @@ def measured(supernet: Supernet, architecture: Architecture, seed: int = 0) -> S
     return calibrate(partial(supernet, architecture=architecture), images(supernet.space, seed=seed), BATCH)
 
 
+def assert_extracted_equals(supernet: Supernet, architecture: Architecture, mode: Mode) -> None:
+    """A network of its own and the supernet agree to the last bit, by given statistics and by the batch."""
+    x = images(supernet.space, seed=1)
+    statistics = measured(supernet, architecture)
+    network = supernet.extract(architecture, statistics)
+    assert len(x) == BATCH
+    with torch.no_grad():
+        assert torch.equal(network.eval()(x, mode), supernet(x, architecture, statistics, mode))
+        assert torch.equal(network.train()(x, mode), supernet(x, architecture, mode=mode))
+
+
 @pytest.mark.parametrize("weights", get_args(Weights))
 @pytest.mark.parametrize("name", SLICED)
 @given(data=st.data())
@@ -98,14 +109,8 @@ def measured(supernet: Supernet, architecture: Architecture, seed: int = 0) -> S
 def test_an_extracted_network_equals_the_supernet_to_the_last_bit(
     name: str, weights: Weights, data: st.DataObject
 ) -> None:
-    supernet, mode = SUPERNETS[name], Mode(weights)
-    architecture = data.draw(architectures(supernet.space))
-    x = images(supernet.space, seed=1)
-    statistics = measured(supernet, architecture)
-    network = supernet.extract(architecture, statistics)
-    with torch.no_grad():
-        assert torch.equal(network.eval()(x, mode), supernet(x, architecture, statistics, mode))
-        assert torch.equal(network.train()(x, mode), supernet(x, architecture, mode=mode))
+    supernet = SUPERNETS[name]
+    assert_extracted_equals(supernet, data.draw(architectures(supernet.space)), Mode(weights))
 
 
 @given(st.data())

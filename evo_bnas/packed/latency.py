@@ -85,12 +85,11 @@ def latency(program: Program) -> Latency:
     return _repeated(lambda: program.run(image))
 
 
-def node_times(blueprint: Blueprint) -> list[NodeTime]:
-    """What every node of a blueprint takes, in execution order; steps are timed one by one.
+def node_times(blueprint: Blueprint, program: Program) -> list[NodeTime]:
+    """What every node of a blueprint takes in its program, in execution order; steps are timed one by one.
 
     The sum lacks what a run spends besides its steps.
     """
-    program = program_of(blueprint)
     image, memory = _image(program), Memory(program.registers, 1)
     rows = []
     for _ in range(_WARM_UP + _STEPWISE):

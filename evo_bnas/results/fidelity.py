@@ -6,6 +6,7 @@ a resample drew it for the interval. So a network drawn twice is tied with itsel
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -140,6 +141,13 @@ def kendall(one: np.ndarray, other: np.ndarray, counts: np.ndarray, pairs: np.nd
     return _ratio(total(signs * other_signs), total(np.abs(signs)), total(np.abs(other_signs)))
 
 
+def tau(one: np.ndarray, other: np.ndarray) -> float | None:
+    """Kendall's tau-b of two columns (n,), every pair once; None where either tells no pair apart."""
+    number = len(one)
+    (value,) = kendall(one, other, np.ones((1, number)), np.ones((number, number)))
+    return None if np.isnan(value) else float(value)
+
+
 def spearman(one: np.ndarray, other: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Spearman's rho (rows,) of two columns (n,) for each row of counts (rows, n).
 
@@ -161,11 +169,9 @@ def between_seeds(errors: ArrayLike) -> float | None:
 
     None with one seed, and where a seed tells no networks apart.
     """
-    table = np.asarray(errors, dtype=float)
-    seeds, number = table.shape
-    once, everywhere = np.ones((1, number)), np.ones((number, number))
-    taus = [kendall(table[i], table[j], once, everywhere)[0] for i in range(seeds) for j in range(i)]
-    return float(np.mean(taus)) if taus and not np.isnan(taus).any() else None
+    taus = [tau(one, other) for one, other in combinations(np.asarray(errors, dtype=float), 2)]
+    known = [value for value in taus if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(taus) else None
 
 
 def _regret(score: np.ndarray, truth: np.ndarray, k: int) -> float:

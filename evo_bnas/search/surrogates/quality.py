@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from evo_bnas.results.fidelity import tau
 from evo_bnas.search.surrogates.model import Sample, Surrogate
 
 FOLDS = 5
@@ -10,12 +11,9 @@ FOLDS = 5
 def kendall(score: np.ndarray, error: np.ndarray) -> float:
     """Kendall's tau-b of scores and errors (n,), in [-1, 1]; 0 where either tells nothing apart.
 
-    "The treatment of ties in ranking problems", Biometrika 33, 1945. In time and memory n².
+    In time and memory n².
     """
-    one, other = np.triu_indices(len(score), 1)
-    by_score, by_error = np.sign(score[one] - score[other]), np.sign(error[one] - error[other])
-    told_apart = np.sqrt(np.count_nonzero(by_score) * np.count_nonzero(by_error))
-    return float(by_score @ by_error / told_apart) if told_apart else 0.0
+    return tau(score, error) or 0.0
 
 
 def cross_validated(surrogate: Surrogate, sample: Sample, rng: np.random.Generator) -> np.ndarray:
