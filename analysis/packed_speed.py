@@ -12,7 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
@@ -30,8 +30,9 @@ from evo_bnas.cost import cost
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
 from evo_bnas.packed.program import Memory, Program
+from evo_bnas.packed.stem import trunk
 from evo_bnas.packed.step import Floats, Step
-from evo_bnas.packed.vectors import LANES, add_up
+from evo_bnas.packed.vectors import BLOCK_BYTES, TILE, multiply
 from evo_bnas.run import processor
 from evo_bnas.space.catalogue import load
 from evo_bnas.space.genes import Architecture, Space
@@ -65,19 +66,6 @@ def networks(space: Space) -> dict[str, Architecture]:
     rng = np.random.default_rng(0)
     drawn = sorted((space.sample(rng) for _ in range(_DRAWN)), key=lambda one: space.cost(one).ops)
     return {"smallest": space.smallest(), "median": drawn[_DRAWN // 2], "largest": space.largest()}
-
-
-def trunk(blueprint: Blueprint) -> Blueprint:
-    """The network behind its stem, whose map is the image."""
-    first = next(n for n, node in enumerate(blueprint.nodes) if node.weight_bits == 1) - 1
-    while any(0 < source < first for node in blueprint.nodes[first + 1 :] for source in node.inputs):
-        first -= 1
-    image = Node("image", "image", (), blueprint.nodes[first].shape)
-    moved = (
-        replace(node, inputs=tuple(source - first for source in node.inputs))
-        for node in blueprint.nodes[first + 1 :]
-    )
-    return Blueprint((image, *moved))
 
 
 def calibrated(blueprint: Blueprint, x: Tensor) -> Network:
@@ -134,11 +122,12 @@ def compare(space: Space, name: str, architecture: Architecture, batch: int, tur
     whole = space.draw(architecture)
     for part, blueprint in (("whole", whole), ("trunk", trunk(whole))):
         x = torch.randn(batch, *blueprint.image, generator=torch.Generator().manual_seed(0))
+        x = x.contiguous(memory_format=torch.channels_last)  # as both want it: nobody has to turn it
         network = calibrated(blueprint, x)
         program, packed = compile_network(network), x.numpy()
         contestants: dict[str, Callable[[], object]] = {"packed": partial(program.run, packed)}
         for kind in (torch.float32, torch.bfloat16):
-            run, images = in_torch(network, kind), x.to(kind, memory_format=torch.channels_last)
+            run, images = in_torch(network, kind), x.to(kind)
             contestants[str(kind).removeprefix("torch.")] = partial(run, images)
         rows += _ratios((space.name, name, part), blueprint, race(contestants, turns), batch)
     if name == "median":
@@ -192,28 +181,29 @@ def kind_of(step: Step) -> str:
 
 
 @njit
-def _count(words, rows, weights, masks, counts, times):  # type: ignore[no-untyped-def]
+def _count(words, weights, counts, times):  # type: ignore[no-untyped-def]
+    depth, lanes = words.size // TILE, counts.size // TILE
     for _ in range(times):
-        add_up(words, 0, rows, 0, words.size, weights, 0, masks, 0, counts, 0)  # type: ignore[call-arg]
+        multiply(words, 0, 1, TILE, TILE, depth, weights, 0, counts, 0, lanes)  # type: ignore[call-arg]
 
 
 def ceilings(turns: int) -> tuple[float, float]:
     """1-bit MACs a second of the innermost loop on cached words, and bytes a second that memory copies."""
-    words, times = np.arange(128, dtype=np.uint64), 2_000
-    weights, masks = np.arange(128 * LANES, dtype=np.uint64), np.full(LANES, 2**64 - 1, np.uint64)
-    rows, counts = np.arange(128), np.zeros(LANES, np.int32)
+    depth, lanes, times = 64, BLOCK_BYTES // 8, 20_000
+    words, weights = np.arange(depth * TILE, dtype=np.uint64), np.arange(depth * lanes, dtype=np.uint64)
+    counts = np.zeros(TILE * lanes, np.int32)
     source, target = np.ones(1 << 25, np.float32), np.empty(1 << 25, np.float32)
     best = {
         name: min(seconds)
         for name, seconds in race(
             {
-                "count": lambda: _count(words, rows, weights, masks, counts, times),
+                "count": lambda: _count(words, weights, counts, times),
                 "copy": lambda: np.copyto(target, source),
             },
             turns,
         ).items()
     }
-    return times * weights.size * 64 / best["count"], 2 * source.nbytes / best["copy"]
+    return times * TILE * weights.size * 64 / best["count"], 2 * source.nbytes / best["copy"]
 
 
 def traffic(program: Program) -> int:
@@ -241,6 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _study(asked: argparse.Namespace) -> None:
     torch.set_num_threads(1)
+    # Once glibc has seen a block of 31 MiB freed, it keeps such blocks: no contestant waits for fresh pages.
+    torch.empty(31 << 20, dtype=torch.uint8)
     features = [name for name in _FEATURES if binding.get_host_cpu_features().get(name)]
     print(f"{processor()} ({', '.join(features)}), torch {torch.__version__}, one thread")
     macs, bandwidth = ceilings(asked.turns)

@@ -18,7 +18,8 @@ from evo_bnas.binary.network import Network
 from evo_bnas.blueprint import Blueprint, Node, Step
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
-from evo_bnas.packed.layout import pack_signs, unpack_signs
+from evo_bnas.packed.layout import layout, pack_signs, unpack_signs
+from evo_bnas.packed.stem import trunk
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
 from tests.strategies import SPACES, architectures
@@ -30,10 +31,10 @@ SMALL = [space for name, space in SPACES.items() if name.endswith("-8")]
 @st.composite
 def convolutions(draw: st.DrawFn) -> tuple[Blueprint, int]:
     """One binary convolution of any measure, with a shortcut or without."""
-    groups = draw(st.sampled_from([1, 1, 2, 3, 4, 5, 7, 8]))
+    groups = draw(st.sampled_from([1, 1, 2, 3, 4, 5, 6, 8, 12]))
     cin = groups * draw(st.integers(1, 200 // groups))
     channels = groups * draw(st.integers(1, 200 // groups))
-    height, width = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    height, width = draw(st.integers(1, 9)), draw(st.sampled_from([*range(1, 10), 17, 33, 40]))
     stride = draw(st.sampled_from([1, 2, 3]))
     before = draw(st.sampled_from([(), ("shift",), ("norm",)]))
     tile = draw(st.booleans())
@@ -158,6 +159,19 @@ def test_a_join_is_torchs_to_the_last_bit(node: Node) -> None:
     np.testing.assert_array_equal(compile_network(network).run(x.numpy()), torch_of(network, x))
 
 
+@pytest.mark.parametrize("narrow", [24, 48])
+def test_a_shortcut_of_fewer_channels_is_repeated(narrow: int) -> None:
+    nodes = (
+        Node("first", "conv", (0,), (narrow, 7, 9), cin=8, weight_bits=1, input_bits=1, after=("norm",)),
+        Node("tile", "tile", (1,), (100, 7, 9)),
+        Node("next", "conv", (1, 2), (100, 7, 9), cin=narrow, weight_bits=1, input_bits=1,
+             after=("norm", "add", "rprelu")),
+    )  # fmt: skip
+    network, _ = shaken(drawn(*nodes, image=(8, 7, 9)))
+    x = pictures(network.blueprint)
+    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), torch_of(network, x))
+
+
 @pytest.mark.parametrize("bias", [0.5, 0.0, -0.5])
 def test_a_norm_without_gain_gives_a_constant_sign(bias: float) -> None:
     node = Node("conv", "conv", (0,), (6, 7, 5), cin=4, weight_bits=1, input_bits=1, before=("norm",))
@@ -225,6 +239,14 @@ def test_registers_are_used_again() -> None:
     assert len(program.registers) <= 5 < len(program.steps)
 
 
+@given(convolutions())
+def test_windows_of_a_group_fill_their_words_whatever_the_groups(drawing: tuple[Blueprint, int]) -> None:
+    network, _ = shaken(drawing[0])
+    step = compile_network(network).steps[1]
+    assert step.weight is not None
+    assert layout(step).windows.depth == -(-step.weight[0].size // 64)
+
+
 @given(st.integers(1, 200), st.integers(0, 1000))
 def test_packed_signs_are_unpacked_as_they_were(channels: int, seed: int) -> None:
     signs = np.random.default_rng(seed).random((3, channels)) < 0.5
@@ -279,7 +301,7 @@ def test_the_study_of_speed_prints_its_figures(capsys: pytest.CaptureFixture[str
 def test_the_peer_of_the_study_computes_the_same(space: Space) -> None:
     network, x = calibrated(space, space.smallest(), 8)
     torch.testing.assert_close(packed_speed.in_torch(network, torch.float32)(x), network(x).detach())
-    part = packed_speed.trunk(network.blueprint)
+    part = trunk(network.blueprint)
     assert part.nodes[1:]
     assert not any(node.name == "stem" for node in part.nodes)
 

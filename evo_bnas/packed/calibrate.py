@@ -31,12 +31,30 @@ def calibrate_packed(
     is normalised by itself. Images (images, channels, height, width) that do not fill the last batch are
     left out. Threads share the batches, and have no say in what is measured.
     """
+    measured = [walk.statistics for walk in _walks(blueprint, tensors_of, images, batch, threads)]
+    return {name: torch.stack([one[name] for one in measured]).mean(0).float() for name in measured[0]}
+
+
+@torch.no_grad()
+def calibration_maps(
+    blueprint: Blueprint, tensors_of: TensorsOf, images: Floats, batch: int, *, threads: int = 1
+) -> Floats:
+    """The map that the last node gives of every image while `calibrate_packed` measures.
+
+    (images, channels, height, width), without those that do not fill the last batch.
+    """
+    return np.concatenate([walk.output for walk in _walks(blueprint, tensors_of, images, batch, threads)])
+
+
+def _walks(
+    blueprint: Blueprint, tensors_of: TensorsOf, images: Floats, batch: int, threads: int
+) -> list["_Walk"]:
+    """Every batch, once it is through the network."""
     batch = min(batch, len(images))
     parts = [images[start : start + batch] for start in range(0, len(images) - batch + 1, batch)]
     planned = [_planned(blueprint, node, tensors_of(node)) for node in blueprint.nodes]
     with ThreadPoolExecutor(threads) as pool:
-        measured = list(pool.map(lambda part: _Walk(blueprint, planned, part).statistics, parts))
-    return {name: torch.stack([one[name] for one in measured]).mean(0).float() for name in measured[0]}
+        return list(pool.map(lambda part: _Walk(blueprint, planned, part), parts))
 
 
 class _Planned(NamedTuple):
@@ -67,11 +85,20 @@ class _Walk:
         self.statistics: dict[str, torch.Tensor] = {}  # float64
         self._images = len(images)
         self._maps: dict[int, Any] = {}
+        self._last = blueprint.nodes[-1]
         for index, plan in enumerate(planned):
             self._maps[index] = self._output(plan, images)
             for source in set(plan.node.inputs):
                 if blueprint.last_use[source] == index:
                     del self._maps[source]
+
+    @property
+    def output(self) -> Floats:
+        """The map of the last node, (images, channels, height, width)."""
+        channels, height, width = self._last.shape
+        (flat,) = self._maps.values()
+        last: Floats = flat.reshape(self._images, height, width, channels)
+        return last.transpose(0, 3, 1, 2)
 
     def _output(self, plan: _Planned, images: Floats) -> Floats:
         """The map that a node puts out, flat, once its norms are measured where they stand."""

@@ -2,242 +2,238 @@
 # Numba finds the types of kernels at their first call.
 """The kernels of a program's steps: Numba, one thread each, without Python's lock.
 
-Maps are flat arrays of (images, height, width, channels). Every kernel makes one pixel after the other in a
-buffer that stays in the first cache, and `_emit` takes it through the epilogue to where it goes: written,
+Maps are flat arrays of (images, height, width, channels). Every kernel makes some pixels at a time in a
+buffer that stays in the first cache, and `_emit` takes them through the epilogue to where they go: written,
 packed to the signs of every reader, or both. Nothing in the epilogue is reordered or fused, so that it rounds
 as `binary.fold` does.
 """
 
+import inspect
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from evo_bnas.packed.vectors import ADD, LANES, WRITE, add_up, apply_epilogue, at_least
+from evo_bnas.packed import vectors
+from evo_bnas.packed.vectors import (
+    ADD,
+    BLOCK_BYTES,
+    LANES,
+    SPAN,
+    TILE,
+    WRITE,
+    apply_epilogue,
+    interleave,
+    multiply,
+    pack,
+    reduce_window,
+)
 
 _Function = Callable[..., Any]
 
+_VECTORS = sha256(inspect.getsource(vectors).encode()).hexdigest()[:12]
 _ZERO = np.float32(0)
 
 
-def _kernel(function: _Function) -> _Function:
+def _kernel(function: _Function, **options: bool) -> _Function:
     """Compile at the first call, for the CPU that runs it, and keep the result on disk.
 
     Without Numba's runtime, which counts references to every view of an array, a kernel allocates nothing:
     its buffers are given.
     """
-    return njit(nogil=True, cache=True, error_model="numpy", _nrt=False)(function)
+    # Numba's files on disk bear the function's name, and are as old as this file: others must be named.
+    function.__qualname__ += f"-{_VECTORS}"
+    return njit(nogil=True, cache=True, error_model="numpy", _nrt=False, **options)(function)
 
 
 def _inlined(function: _Function) -> _Function:
-    """For what kernels call for every line or pixel: arrays make long lists of arguments."""
-    return njit(nogil=True, cache=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+    """For what kernels call for every line or tile: arrays make long lists of arguments."""
+    return _kernel(function, forceinline=True)
 
 
 @_inlined
 def _emit(
-    source, first, whole, buffers, pixel, channels, epilogue, shortcut, shortcut_channels, real, signs, pixels
-):
-    """Take the sums of one pixel through the epilogue to the maps put out.
+    source, first, apart, whole, kinds, kind, tiled, pixel, count, channels, epilogue, shortcut,
+    shortcut_channels, real, signs, pixels,
+):  # fmt: skip
+    """Take the sums of up to TILE pixels through the epilogue to the maps put out.
 
-    The sums are `source[first:]`, whole LANES of them; of integers z is `whole` minus twice as many. Three
-    buffers have room for whole words of channels; `pixel` counts through all images, of `pixels` in all.
+    Pixel p has its sums at `source[first + p*apart:]`; of integers, z is `whole[kinds[kind + p]:]` minus
+    twice as many. `pixel`, the first one, counts through all images, of `pixels` in all. `tiled` has room for
+    TILE pixels of whole LANES.
     """
-    y, tiled, turned = buffers[0], buffers[1], buffers[2]
     rows, stages, levels, senses = epilogue
-    added, place, period = shortcut, pixel * shortcut_channels, shortcut_channels
-    if stages & ADD and (channels % LANES or shortcut_channels % LANES):
-        for begin in range(0, channels, shortcut_channels):
-            part, to = shortcut[place:], tiled[begin:]
-            for c in range(min(shortcut_channels, channels - begin)):
-                to[c] = part[c]
-        added, place, period = tiled, 0, y.size
-    written = real.size and channels % LANES == 0
-    if written:
-        stages |= WRITE
+    added, place, step = shortcut, pixel * shortcut_channels, shortcut_channels
     width = rows.size // 10
+    if stages & ADD and shortcut_channels < channels and shortcut_channels % LANES:
+        for p in range(count):
+            for c in range(channels):
+                tiled[p * width + c] = shortcut[place + p * step + c % shortcut_channels]
+        added, place, step = tiled, 0, width
+    if real.size:
+        stages |= WRITE
+    words = -(-channels // 64)
+    readers = levels.size // (64 * words)
     at = 0
     for c in range(0, channels, LANES):
         apply_epilogue(
-            source, first + c, whole, c, rows, width, stages, added, place + at, y, real, pixel * channels + c
-        )
+            source, first + c, apart, count, whole, kinds, kind, c, channels - c, rows, width, stages, added,
+            place + at, step, real, pixel * channels + c, channels, levels, senses, readers, signs,
+            pixel * words + c // 64, words, pixels * words,
+        )  # fmt: skip
         at += LANES
-        if at == period:
+        if at == step:
             at = 0
-    if real.size and not written:
-        out = real[pixel * channels :]
-        for c in range(channels):
-            out[c] = y[c]
-    words = levels.shape[1] // 64
-    for reader in range(levels.shape[0]):
-        row, to = levels[reader], (reader * pixels + pixel) * words
-        if senses.shape[0]:
-            sense = senses[reader]
-            for c in range(channels):
-                turned[c] = y[c] * sense[c]
-            for d in range(words):
-                signs[to + d] = at_least(turned, d * 64, row, d * 64)
-        else:
-            for d in range(words):
-                signs[to + d] = at_least(y, d * 64, row, d * 64)
 
 
 @_kernel
-def _inside(at, kernel, stride, dilation, size):
-    """Along one side: where a window begins, its first tap inside the map, and the one after the last."""
-    begin = at * stride - dilation * (kernel - 1) // 2
-    first = max(0, -(begin // dilation)) if begin < 0 else 0
-    return begin, first, min(kernel, -(-(size - begin) // dilation))
-
-
-@_kernel
-def _prepare(window, sizes, spans, met, most):
-    """What is the same for all lines: `_inside` for every column, and the rows that a whole window meets."""
-    kernel, stride, dilation, _ = window
-    columns = sizes[3]
-    for j in range(columns):
-        spans[j, 0], spans[j, 1], spans[j, 2] = _inside(j, kernel, stride, dilation, sizes[1])
-    for k in range(most):
-        met[columns * most + k] = k
+def _lay_out(first, images, source, height, width, stride, planes, laid):
+    """Lay maps inside their borders, as `layout.Planes` says."""
+    before, phase, pitch, size, depth = planes
+    for image in range(images):
+        for row in range(height):
+            line = ((first + image) * height + row) * width
+            for s in range(stride):
+                begin = (s - before) % stride
+                to = image * size * depth + (row + before) * pitch + s * phase + (begin + before) // stride
+                for column in range(begin, width, stride):
+                    at = (line + column) * depth
+                    for d in range(depth):
+                        laid[to + d * size] = source[at + d]
+                    to += 1
 
 
 @_inlined
-def _gather(source, border, line, window, sizes, spans, copied, met, inside):
-    """Copy what the windows of one line of the output read, and note the rows of weights that it meets.
+def _window_rows(first, lines, stride, rows, columns, windows, group, laid, packed, pitch):
+    """What the windows of so many lines cover of one group: value k of all pixels is at `packed[k * pitch:]`.
 
-    For every entry of the input's depth come the taps inside the map, or all of them where the border has
-    values; `inside` is how many those are. A whole window meets all rows, and they are not noted again.
+    A span of pixels that is longer than its line is written over by the next line.
     """
-    kernel, stride, dilation, pad = window
-    height, width, rows, columns = sizes[0], sizes[1], sizes[2], sizes[3]
-    depth = border.size
-    image, i = divmod(line, rows)
-    top, u_first, u_end = _inside(i, kernel, stride, dilation, height)
-    for j in range(columns):
-        left, v_first, v_end = spans[j, 0], spans[j, 1], spans[j, 2]
-        taps = (u_end - u_first) * (v_end - v_first)
-        k = j * depth * kernel * kernel
-        corner = ((image * height + top) * width + left) * depth
-        if taps == kernel * kernel:
-            for d in range(depth):
-                for u in range(kernel):
-                    place = corner + u * dilation * width * depth + d
-                    for v in range(kernel):
-                        copied[k] = source[place + v * dilation * depth]
-                        k += 1
-        elif pad == 0:
-            inside[j] = taps
-            for d in range(depth):
-                for u in range(u_first, u_end):
-                    place = corner + u * dilation * width * depth + d
-                    for v in range(v_first, v_end):
-                        copied[k] = source[place + v * dilation * depth]
-                        met[k] = (d * kernel + u) * kernel + v
-                        k += 1
-        else:
-            for d in range(depth):
-                for u in range(kernel):
-                    for v in range(kernel):
-                        copied[k] = border[d]
-                        if u_first <= u < u_end and v_first <= v < v_end:
-                            copied[k] = source[corner + (u * width + v) * dilation * depth + d]
-                        k += 1
+    planes, depth, pieces, starts = windows.planes, windows.depth, windows.pieces, windows.starts
+    for line in range(lines):
+        image, i = divmod(first + line, rows)
+        corner = image * planes.depth * planes.size + i * stride * planes.pitch
+        for j in range(0, columns, SPAN):
+            for k in range(depth):
+                n = group * depth + k
+                to = k * pitch + line * columns + j
+                pack(laid, corner + j, pieces, starts[n], starts[n + 1], packed, to)
+
+
+@_inlined
+def _in_order(strip, width, groups, lanes, sums):
+    """Bring sums of groups into the order of channels, and return where they begin.
+
+    `lanes` of a pixel hold group after group, and channel c is of group c mod groups: a transposition, which
+    is done factor by factor, to and fro between the halves of `sums`.
+    """
+    found, free = 0, sums.size // 2
+    while groups > 1:
+        factor = 2 if groups % 2 == 0 else groups
+        part = lanes // factor
+        for p in range(0, strip * width, width):
+            if factor == 2:
+                interleave(sums, found + p, part, free + p)
+            else:
+                for group in range(factor):
+                    for row in range(part):
+                        sums[free + p + row * factor + group] = sums[found + p + group * part + row]
+        found, free = free, found
+        groups //= factor
+    return found
 
 
 @_kernel
 def convolution(
-    images, window, source, sizes, filters, buffers, lines, epilogue, shortcut, shortcut_channels, real, signs
+    images, stride, source, sizes, filters, room, epilogue, shortcut, shortcut_channels, real, signs
 ):
     """A convolution of signs with signs, in exact integers, or of float32 with float32.
 
-    `window` is (kernel, stride, dilation, pad), `sizes` (height and width of the input, height, width and
-    channels of the output), `filters` a `layout.Filters` and `lines` a `perform.Lines`.
+    `sizes` are height and width of the input, height, width and channels of the output, `filters` is a
+    `layout.Filters` and `room` a `perform.Room`. It is done strip by strip of some lines, so that what the
+    windows of a strip cover, and their sums, stay in the first cache.
     """
-    rows, columns, channels = sizes[2:]
-    weights, masks, jobs, order, border, fan_in = filters
-    area = window[0] * window[0]
-    most = border.size * area
-    lanes = weights.size // most
-    copied, met, spans, inside, sums, ordered = lines
-    _prepare(window, sizes, spans, met, most)
-    # A 1 x 1 kernel reads the map as it lies.
-    direct = area == 1 and window[1] == 1
-    read = source if direct else copied
-    for line in range(images * rows):
-        begin = line * columns * most if direct else 0
-        for j in range(columns):
-            inside[j] = area
+    height, width, rows, columns, channels = sizes
+    windows, groups, weights, border, whole = filters
+    laid, packed, sums, kinds, tiled, together, most = room
+    planes, depth = windows.planes, windows.depth
+    lanes = BLOCK_BYTES // source.itemsize
+    blocks = weights.size // (groups * depth * lanes)
+    apart = -(-groups * blocks * lanes // LANES) * LANES
+    aligned = -(-channels // LANES) * LANES
+    # A 1 x 1 kernel reads the map as it lies, if no word holds channels of two groups.
+    direct = windows.pieces.size == 0
+    pitch = packed.size // depth
+    read, pixel, step = (source, planes.depth, 1) if direct else (packed, 1, pitch)
+    laid[:] = border[0]
+    for begin in range(0, images, together):
+        some = min(together, images - begin)
         if not direct:
-            _gather(source, border, line, window, sizes, spans, copied, met, inside)
-        sums[:] = 0
-        # Block by block through the whole line, so that the weights of a block stay in the first cache.
-        for n in range(jobs.shape[0]):
-            block, first, last = jobs[n, 0], jobs[n, 1], jobs[n, 2]
-            for j in range(columns):
-                taps = inside[j]
-                row = (columns if taps == area else j) * most
-                add_up(
-                    read, begin + j * most + first * taps, met, row + first * taps, (last - first) * taps,
-                    weights, block * most * LANES, masks, n * LANES, sums, j * lanes + block * LANES,
+            _lay_out(begin, some, source, height, width, stride, planes, laid)
+        for first in range(0, some * rows, most):
+            lines = min(most, some * rows - first)
+            strip, done = lines * columns, (begin * rows + first) * columns
+            for group in range(groups):
+                at = done * planes.depth + group * depth if direct else 0
+                if not direct:
+                    _window_rows(first, lines, stride, rows, columns, windows, group, laid, packed, pitch)
+                for p in range(0, strip, TILE):
+                    for block in range(group * blocks, (group + 1) * blocks):
+                        multiply(
+                            read, at + p * pixel, pixel, step, strip - p, depth, weights,
+                            block * depth * lanes, sums, p * apart + block * lanes, apart,
+                        )  # fmt: skip
+            for line in range(lines):
+                row_kind = windows.row_kinds[(first + line) % rows]
+                for j in range(columns):
+                    kinds[line * columns + j] = (row_kind + windows.column_kinds[j]) * aligned
+            found = _in_order(strip, apart, groups, groups * blocks * lanes, sums)
+            for p in range(0, strip, TILE):
+                _emit(
+                    sums, found + p * apart, apart, whole, kinds, p, tiled, done + p, min(TILE, strip - p),
+                    channels, epilogue, shortcut, shortcut_channels, real, signs, images * rows * columns,
                 )  # fmt: skip
-        for j in range(columns):
-            summed, place = sums, j * lanes
-            if order.size:
-                found = sums[place:]
-                for c in range(channels):
-                    ordered[c] = found[order[c]]
-                summed, place = ordered, 0
-            _emit(
-                summed, place, inside[j] * fan_in, buffers, line * columns + j, channels, epilogue, shortcut,
-                shortcut_channels, real, signs, images * rows * columns,
-            )  # fmt: skip
 
 
 @_kernel
-def pool(images, window, source, sizes, largest, buffers, epilogue, real, signs):
+def pool(images, window, source, sizes, largest, room, epilogue, real, signs):
     """The mean or the largest value of every window, of what of it lies inside the map.
 
     `window` is (kernel, stride, rows and columns before the centre). Values are added row by row.
     """
     kernel, stride, before = window
     height, width, rows, columns, channels = sizes
-    y = buffers[0]
-    pixels = images * rows * columns
-    for pixel in range(pixels):
-        line, j = divmod(pixel, columns)
+    wide = room.size // TILE
+    for line in range(images * rows):
         image, i = divmod(line, rows)
-        top, left = i * stride - before, j * stride - before
-        bottom, right = min(top + kernel, height), min(left + kernel, width)
-        top, left = max(top, 0), max(left, 0)
-        y[:channels] = -np.float32(np.inf) if largest else _ZERO
-        for row in range(top, bottom):
-            for column in range(left, right):
-                read = source[((image * height + row) * width + column) * channels :]
-                if largest:
-                    for c in range(channels):
-                        y[c] = max(y[c], read[c])
-                else:
-                    for c in range(channels):
-                        y[c] += read[c]
-        if not largest:
-            count = np.float32((bottom - top) * (right - left))
-            for c in range(channels):
-                y[c] /= count
-        _emit(y, 0, 0, buffers, pixel, channels, epilogue, real, 0, real, signs, pixels)
+        top, bottom = max(i * stride - before, 0), min(i * stride - before + kernel, height)
+        corner = (image * height + top) * width
+        for begin in range(0, columns, TILE):
+            count = min(TILE, columns - begin)
+            for p in range(count):
+                first = (begin + p) * stride - before
+                left, right = max(first, 0), min(first + kernel, width)
+                for c in range(0, channels, LANES):
+                    reduce_window(
+                        source, (corner + left) * channels, bottom - top, width * channels, right - left,
+                        channels, c, largest, room, p * wide + c,
+                    )  # fmt: skip
+            _emit(
+                room, 0, wide, room, room, 0, room, line * columns + begin, count, channels, epilogue, real,
+                0, real, signs, images * rows * columns,
+            )  # fmt: skip
 
 
 @_kernel
-def finish(
-    pixels, channels, source, buffers, epilogue, shortcut, shortcut_channels, real, signs
-):  # fmt: skip
+def finish(pixels, channels, source, tiled, epilogue, shortcut, shortcut_channels, real, signs):
     """The epilogue alone; `real` may be the source itself."""
-    y = buffers[0]
-    for pixel in range(pixels):
-        read = source[pixel * channels :]
-        for c in range(channels):
-            y[c] = read[c]
-        _emit(y, 0, 0, buffers, pixel, channels, epilogue, shortcut, shortcut_channels, real, signs, pixels)
+    for pixel in range(0, pixels, TILE):
+        _emit(
+            source, pixel * channels, channels, source, source, 0, tiled, pixel, min(TILE, pixels - pixel),
+            channels, epilogue, shortcut, shortcut_channels, real, signs, pixels,
+        )  # fmt: skip
 
 
 @_kernel

@@ -1,33 +1,78 @@
-"""The weights of a convolution as the kernels read them.
+"""The weights of a convolution as the kernels read them, and where its windows lie.
 
-Rows of filters are brought into the order of their groups, and cut into blocks of LANES. A block holds for
-every row of input (words or channels) and every tap one weight a lane, so that a kernel reads it from
-beginning to end. A group convolution is the same kernel: a *job* is a block and the rows that its groups
-read, and where a word holds channels of several groups, a mask keeps those of each lane's own.
+What a window of one group covers is a row of values, tap by tap and in them channel by channel: float32, or
+a string of bits in words that are full but for the last. A filter is such a row as well, so a convolution of
+any kernel, groups and dilation is a product of matrices.
+
+Rows are put together from *planes*: the map inside its border, channel by channel (or word by word), where
+every stride-th column of a line stands side by side, so that neighbouring windows read neighbours. Where
+nothing is outside the map, words have 0 there, which differs from a weight of +1: so `whole`, the sum of
+signs where no bit differs, is larger by two for each of these.
 """
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evo_bnas.packed.step import WORD, Bits, Floats, Step
-from evo_bnas.packed.vectors import LANES
+from evo_bnas.packed.vectors import BLOCK_BYTES, LANES
 
 Integers = NDArray[np.int64]
 
-_ALL = np.uint64(2**WORD - 1)
+_ALL = 2**WORD - 1
+_KNOWN = 1024  # geometries that are kept: a search meets the same ones again and again
+
+
+class Geometry(NamedTuple):
+    """What of a convolution says where its windows lie."""
+
+    height: int  # of the input
+    width: int
+    rows: int  # of the output
+    columns: int
+    kernel: int
+    stride: int
+    dilation: int
+    groups: int
+    fan_in: int  # channels of a group
+    unit: int  # channels in one value: 64 in a word, 1 in float32
+    ends: bool  # whether there is nothing outside the map, and not a value
+
+
+class Planes(NamedTuple):
+    """How the map of one image lies; all in values (words or float32)."""
+
+    before: int  # rows and columns of the border
+    phase: int  # from a column to the next, but from one to that a stride away it is 1
+    pitch: int  # from a row to the next
+    size: int  # of a plane
+    depth: int  # planes
+
+
+class Windows(NamedTuple):
+    """Where the windows of a convolution lie, and which of their taps are inside the map."""
+
+    planes: Planes
+    depth: int  # values that a window covers of one group
+    pieces: Bits  # (pieces, 3), of `vectors.pack`; empty where a window is the pixel as it lies
+    starts: Integers  # (groups * depth + 1,): the first piece of every value
+    row_kinds: Integers  # (rows,): rows whose windows have the same taps inside are of one kind, ...
+    column_kinds: Integers  # (columns,): ... as are columns; the kind of a pixel is the sum of its two
+    row_taps: NDArray[np.bool_]  # (kinds of rows, kernel): which taps are inside
+    column_taps: NDArray[np.bool_]  # (kinds of columns, kernel)
 
 
 class Filters(NamedTuple):
-    """What `kernels.convolution` takes; the depth of the input is in words, or in channels of float32."""
+    """What `kernels.convolution` takes."""
 
-    weights: NDArray[Any]  # flat (blocks, depth, taps, LANES): words or float32
-    masks: Bits  # flat (jobs, LANES); of words alone
-    jobs: Integers  # (jobs, 3): block, the first of the depth that it reads, the one after the last
-    order: Integers  # (channels,): the lane of an output channel; empty where it is the channel itself
-    border: NDArray[Any]  # (depth,): what is read outside the map where that is +1
-    fan_in: int  # of a tap in words; 0 in float32
+    windows: Windows
+    groups: int
+    weights: NDArray[Any]  # flat (groups, blocks, depth, lanes of a block): words or float32
+    border: NDArray[Any]  # (1,): the value outside the map
+    whole: NDArray[np.int32]  # flat (kinds of pixels, channels in whole LANES); of words alone
 
 
 def pack_signs(signs: NDArray[np.bool_]) -> Bits:
@@ -45,74 +90,102 @@ def unpack_signs(words: Bits, channels: int) -> Floats:
     return bits.astype(np.float32) * 2 - 1
 
 
-def binary_filters(step: Step) -> Filters:
-    """The weights of a binary step."""
-    dense, owned, lane_of = _by_groups(step)
-    weights, own = pack_signs(dense), pack_signs(owned)
-    depth = weights.shape[-1]
-    # A lane that owns all channels of a word needs no mask there: beyond the last channel all bits are 0.
-    everything = pack_signs(np.ones(owned.shape[-1], np.bool_))
-    own = np.where(own == everything, _ALL, own)
-    jobs: list[tuple[int, int, int]] = []
-    masks: list[Bits] = []
-    for block in range(len(own) // LANES):
-        lanes = own[block * LANES : (block + 1) * LANES]
-        for word in range(depth):
-            mask = lanes[:, word]
-            if not mask.any():
-                continue
-            if jobs and jobs[-1][0] == block and jobs[-1][2] == word and np.array_equal(masks[-1], mask):
-                jobs[-1] = (block, jobs[-1][1], word + 1)
-            else:
-                jobs.append((block, word, word + 1))
-                masks.append(mask)
+def layout(step: Step) -> Filters:
+    """The weights of a convolution or dense layer."""
+    assert step.weight is not None
+    channels, kernel, _, fan_in = step.weight.shape
+    source, binary = step.inputs[0], step.operation == "binary"
+    sizes = (source.height, source.width, step.height, step.width)
+    window = (kernel, step.stride, step.dilation, step.groups, fan_in)
+    windows = _windows(Geometry(*sizes, *window, WORD if binary else 1, binary and not step.pad))
+    rows = step.weight.reshape(channels, -1)
+    border = np.array([_ALL * step.pad], np.uint64) if binary else np.array([step.pad], np.float32)
     return Filters(
-        _in_blocks(weights),
-        np.concatenate(masks),
-        np.array(jobs, np.int64),
-        lane_of,
-        everything,
-        owned.shape[-1] // step.groups,
+        windows,
+        step.groups,
+        _in_blocks(pack_signs(rows) if binary else rows, step.groups),
+        border,
+        _whole(step.weight, windows) if binary else np.empty(0, np.int32),
     )
 
 
-def real_filters(step: Step) -> Filters:
-    """The weights of a real convolution or dense layer."""
-    dense, owned, lane_of = _by_groups(step)
-    jobs = []
-    for block in range(len(owned) // LANES):
-        read = np.flatnonzero(owned[block * LANES : (block + 1) * LANES].any(axis=0))
-        jobs.append((block, read[0], read[-1] + 1))
-    border = np.ones(owned.shape[-1], np.float32)
-    no_masks = np.empty(0, np.uint64)
-    return Filters(_in_blocks(dense), no_masks, np.array(jobs, np.int64), lane_of, border, 0)
+@lru_cache(_KNOWN)
+def _windows(geometry: Geometry) -> Windows:
+    groups, fan_in, unit = geometry.groups, geometry.fan_in, geometry.unit
+    planes = _planes(geometry)
+    depth = -(-fan_in * geometry.kernel**2 // unit)
+    as_it_lies = geometry.kernel == geometry.stride == 1 and (groups == 1 or fan_in % unit == 0)
+    pieces = [] if as_it_lies else list(_pieces(geometry, planes, depth))
+    row_taps, row_kinds = _inside(geometry, geometry.rows, geometry.height)
+    column_taps, column_kinds = _inside(geometry, geometry.columns, geometry.width)
+    return Windows(
+        planes,
+        depth,
+        np.array([piece[1:] for piece in pieces], np.uint64).reshape(-1, 3),
+        np.searchsorted([piece[0] for piece in pieces], np.arange(groups * depth + 1)),
+        row_kinds * len(column_taps),
+        column_kinds,
+        row_taps,
+        column_taps,
+    )
 
 
-def _by_groups(step: Step) -> tuple[NDArray[Any], NDArray[np.bool_], Integers]:
-    """Dense filters (lanes, kernel, kernel, cin) in the order of their groups, and which inputs each reads.
+def _planes(geometry: Geometry) -> Planes:
+    """Room for the map and its border, and for all windows of the output."""
+    stride, reach = geometry.stride, geometry.dilation * (geometry.kernel - 1)
+    before = reach // 2
+    height = max(before + geometry.height, (geometry.rows - 1) * stride + reach + 1)
+    width = max(before + geometry.width, (geometry.columns - 1) * stride + reach + 1)
+    phase = -(-width // stride)
+    pitch = stride * phase
+    depth = -(-geometry.fan_in * geometry.groups // geometry.unit)
+    return Planes(before, phase, pitch, height * pitch, depth)
 
-    The number of lanes is the next multiple of LANES; the third value is the lane of every output channel
-    where that is another one.
+
+def _pieces(geometry: Geometry, planes: Planes, depth: int) -> Iterator[tuple[int, int, int, int]]:
+    """(value of the windows, its offset in the planes, turn, mask), values in order.
+
+    A piece is what lies both in one value of the map and in one of the window.
     """
-    assert step.weight is not None
-    channels, kernel, _, fan_in = step.weight.shape
-    groups = step.groups
-    lanes = -(-channels // LANES) * LANES
-    dense = np.zeros((lanes, kernel, kernel, fan_in * groups), step.weight.dtype)
-    owned = np.zeros((lanes, fan_in * groups), np.bool_)
-    lane_of = np.empty(channels, np.int64)
-    rows = channels // groups
-    for group in range(groups):
-        lane = slice(group * rows, (group + 1) * rows)
-        block = slice(group * fan_in, (group + 1) * fan_in)
-        dense[lane, :, :, block] = step.weight[group::groups]
-        owned[lane, block] = True
-        lane_of[group::groups] = np.arange(lane.start, lane.stop)
-    return dense, owned, lane_of if groups > 1 else lane_of[:0]
+    kernel, stride, fan_in, unit = geometry.kernel, geometry.stride, geometry.fan_in, geometry.unit
+    for group in range(geometry.groups):
+        for tap in range(kernel**2):
+            down, across = (geometry.dilation * side for side in divmod(tap, kernel))
+            corner = down * planes.pitch + across % stride * planes.phase + across // stride
+            first, to = group * fan_in, tap * fan_in
+            end = first + fan_in
+            while first < end:
+                size = min(unit - first % unit, unit - to % unit, end - first)
+                offset = first // unit * planes.size + corner
+                yield group * depth + to // unit, offset, (to - first) % unit, (2**size - 1) << to % unit
+                first, to = first + size, to + size
 
 
-def _in_blocks(dense: NDArray[Any]) -> NDArray[Any]:
-    """(lanes, kernel, kernel, depth) to flat (blocks, depth, taps, LANES)."""
-    lanes, _, _, depth = dense.shape
-    blocks = dense.reshape(lanes // LANES, LANES, -1, depth)
-    return np.ascontiguousarray(blocks.transpose(0, 3, 2, 1)).reshape(-1)
+def _inside(geometry: Geometry, outputs: int, size: int) -> tuple[NDArray[np.bool_], Integers]:
+    """Along one side: the taps (kinds, kernel) that are counted, and the kind of every output."""
+    kernel, dilation = geometry.kernel, geometry.dilation
+    if not geometry.ends:
+        return np.ones((1, kernel), np.bool_), np.zeros(outputs, np.int64)
+    taps = np.arange(kernel) * dilation - dilation * (kernel - 1) // 2
+    at = np.arange(outputs)[:, None] * geometry.stride + taps
+    kinds, kind = np.unique((at >= 0) & (at < size), axis=0, return_inverse=True)
+    return kinds, kind.reshape(-1).astype(np.int64)
+
+
+def _whole(weight: NDArray[np.bool_], windows: Windows) -> NDArray[np.int32]:
+    """What a sum of signs is where no bit differs, for every kind of row and of column."""
+    channels, _, _, fan_in = weight.shape
+    inside = windows.row_taps[:, None, :, None] & windows.column_taps[None, :, None, :]
+    ones = np.tensordot(~inside, weight.sum(axis=3), ((2, 3), (1, 2)))
+    found = fan_in * inside.sum((2, 3))[:, :, None] + 2 * ones
+    return np.pad(found, [(0, 0), (0, 0), (0, -channels % LANES)]).astype(np.int32).reshape(-1)
+
+
+def _in_blocks(rows: NDArray[Any], groups: int) -> NDArray[Any]:
+    """(channels, depth) to flat (groups, blocks, depth, lanes); channel c is of group c mod groups."""
+    channels, depth = rows.shape
+    lanes = BLOCK_BYTES // rows.itemsize
+    own = rows.reshape(channels // groups, groups, depth).transpose(1, 0, 2)
+    padded = np.pad(own, [(0, 0), (0, -own.shape[1] % lanes), (0, 0)])
+    blocks = padded.reshape(groups, -1, lanes, depth)
+    return np.ascontiguousarray(blocks.transpose(0, 1, 3, 2)).reshape(-1)

@@ -7,11 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evo_bnas.packed import kernels
-from evo_bnas.packed.layout import Filters, binary_filters, real_filters, unpack_signs
+from evo_bnas.packed.layout import Filters, layout, unpack_signs
 from evo_bnas.packed.step import WORD, Bits, Epilogue, Floats, Step
-from evo_bnas.packed.vectors import ACT1, ACT2, ADD, AFFINE1, AFFINE2, LANES, MOVED1, MOVED2
+from evo_bnas.packed.vectors import (
+    ACT1,
+    ACT2,
+    ADD,
+    AFFINE1,
+    AFFINE2,
+    BLOCK_BYTES,
+    LANES,
+    MOVED1,
+    MOVED2,
+    SPAN,
+    TILE,
+)
 
 Array = NDArray[Any]  # of float32 or of words
+
+_STRIP = 32  # pixels, as far as lines allow
 
 NO_FLOATS = np.empty(0, np.float32)
 NO_BITS = np.empty(0, np.uint64)
@@ -29,19 +43,20 @@ class Rows(NamedTuple):
 
     rows: Floats  # flat (10, channels in whole LANES), of `vectors.apply_epilogue`
     stages: int  # which of them are there
-    levels: Floats  # (readers, channels in whole words)
-    senses: Floats  # as levels, -1 where the sign is flipped; no rows where none is
+    levels: Floats  # flat (readers, channels in whole words)
+    senses: Floats  # as levels, -1 where the sign is flipped
 
 
-class Lines(NamedTuple):
-    """Room for one line of pixels that a convolution puts out; `most` is input depth times taps."""
+class Room(NamedTuple):
+    """What a convolution needs while it runs."""
 
-    copied: NDArray[Any]  # (columns * most): what the windows read, as the input
-    met: NDArray[np.int64]  # ((columns + 1) * most): which rows of the weights that meets
-    spans: NDArray[np.int64]  # (columns, 3): where windows begin, and which taps are inside
-    inside: NDArray[np.int64]  # (columns,): how many taps are
-    sums: NDArray[Any]  # (columns * lanes): int32 or float32
-    ordered: NDArray[Any]  # (lanes): the sums of one pixel in the order of the channels
+    laid: NDArray[Any]  # (images, planes, size of a plane), as the input; empty where it is read as it lies
+    packed: NDArray[Any]  # (depth, pixels), as the input; empty where it is read as it lies
+    sums: NDArray[Any]  # (2, pixels, lanes): int32 or float32
+    kinds: NDArray[np.int64]  # (pixels,): where in `Filters.whole` the part of each begins
+    tiled: Floats  # (TILE, channels in whole LANES): a shortcut that is repeated
+    images: int  # that are laid together
+    lines: int  # of a strip, whose pixels these are
 
 
 class Prepared(NamedTuple):
@@ -54,11 +69,7 @@ class Prepared(NamedTuple):
 
 def prepare(step: Step) -> Prepared:
     """Lay out the tensors of a step once, for all its runs."""
-    filters: Filters | None = None
-    if step.operation == "binary":
-        filters = binary_filters(step)
-    elif step.weight is not None:
-        filters = real_filters(step)
+    filters = None if step.weight is None else layout(step)
     return Prepared(step, filters, epilogue_rows(step.epilogue, adds=step.shortcut is not None))
 
 
@@ -79,13 +90,11 @@ def epilogue_rows(epilogue: Epilogue, *, adds: bool = False) -> Rows:
         asked = (len(affine) > 0, len(act) > 0, len(act) > 1)
         stages += sum(flag for flag, there in zip(flags, asked, strict=True) if there)
     whole = -(-channels // WORD) * WORD
-    senses = np.ones((readers if epilogue.flips.any() else 0, whole), np.float32)
+    senses = np.ones((readers, whole), np.float32)
+    senses[:, :channels] = np.where(epilogue.flips, -1, 1)
     levels = np.full((readers, whole), np.inf, np.float32)  # never reached: 0 beyond the last channel
-    levels[:, :channels] = epilogue.levels
-    if len(senses):
-        senses[:, :channels] = np.where(epilogue.flips, -1, 1)
-        levels[:, :channels] *= senses[:, :channels]
-    return Rows(rows.reshape(-1), stages, levels, senses)
+    levels[:, :channels] = epilogue.levels * senses[:, :channels]
+    return Rows(rows.reshape(-1), stages, levels.reshape(-1), senses.reshape(-1))
 
 
 def perform(prepared: Prepared, images: int, inputs: Sequence[Array], shortcut: Floats, out: Output) -> None:
@@ -100,13 +109,12 @@ def perform(prepared: Prepared, images: int, inputs: Sequence[Array], shortcut: 
         centre = (step.kernel - 1) // 2 if step.kernel % 2 else 0
         kernels.pool(
             images, (step.kernel, step.stride, centre), inputs[0], _sizes(step),
-            step.operation == "pool_max", buffers(step.channels), rows, *out,
+            step.operation == "pool_max", _tile(step.channels), rows, *out,
         )  # fmt: skip
     elif filters is not None:
-        window = (step.kernel, step.stride, step.dilation, step.pad)
         kernels.convolution(
-            images, window, _before(step, images, inputs[0]), _sizes(step), filters, buffers(step.channels),
-            _lines(step, filters), rows, shortcut, added, *out,
+            images, step.stride, _before(step, images, inputs[0]), _sizes(step), filters,
+            _room(step, filters), rows, shortcut, added, *out,
         )  # fmt: skip
     else:
         _join(step, images, inputs, out.real)
@@ -119,25 +127,31 @@ def finish(
     pixels: int, channels: int, source: Floats, rows: Rows, shortcut: Floats, added: int, out: Output
 ) -> None:
     """An epilogue alone; `added` is how many channels the shortcut has, and the map may stay in its place."""
-    kernels.finish(pixels, channels, source, buffers(channels), rows, shortcut, added, *out)
+    kernels.finish(pixels, channels, source, _tile(channels), rows, shortcut, added, *out)
 
 
-def buffers(channels: int) -> Floats:
-    """Three pixels of whole words."""
-    return np.zeros((3, -(-channels // WORD) * WORD), np.float32)
+def _tile(channels: int) -> Floats:
+    """Room for the pixels that are computed together."""
+    return np.empty(TILE * -(-channels // LANES) * LANES, np.float32)
 
 
-def _lines(step: Step, filters: Filters) -> Lines:
-    most = len(filters.border) * step.kernel**2
-    lanes = filters.weights.size // most
-    sums = np.int32 if step.operation == "binary" else np.float32
-    return Lines(
-        np.empty(step.width * most, filters.border.dtype),
-        np.empty((step.width + 1) * most, np.int64),
-        np.empty((step.width, 3), np.int64),
-        np.empty(step.width, np.int64),
-        np.empty(step.width * lanes, sums),
-        np.zeros(lanes, sums),
+def _room(step: Step, filters: Filters) -> Room:
+    images = max(1, _STRIP // (step.height * step.width))
+    lines = max(1, _STRIP // step.width)
+    pixels = lines * step.width
+    planes, depth, pieces = filters.windows[:3]
+    blocks = filters.weights.nbytes // (depth * BLOCK_BYTES)
+    lanes = -(-blocks * BLOCK_BYTES // filters.weights.itemsize // LANES) * LANES
+    copied = len(pieces) > 0
+    # Spans and tiles may begin with the last pixel.
+    return Room(
+        np.empty(copied * (images * planes.depth * planes.size + SPAN), filters.weights.dtype),
+        np.empty(copied * depth * (pixels + SPAN), filters.weights.dtype),
+        np.empty(2 * (pixels + TILE) * lanes, np.int32 if step.operation == "binary" else np.float32),
+        np.empty(pixels, np.int64),
+        _tile(step.channels),
+        images,
+        lines,
     )
 
 

@@ -1,9 +1,8 @@
 # mypy: disable-error-code="no-untyped-call"
-# Numba's cache on disk is as old as kernels.py: whoever changes this file touches that one.
-"""Three loops that a compiler does not vectorise well, written in LLVM's vectors: any CPU runs them.
+"""The loops that a compiler does not vectorise well, written in LLVM's vectors: any CPU runs them.
 
-With AVX-512, LLVM makes one instruction each of XOR under a mask, of popcount and of sixteen comparisons;
-elsewhere it takes shorter vectors and its own substitutes. All arrays are flat.
+With AVX-512, LLVM makes one instruction each of XOR with a spread word, of popcount, of a rotation, and of
+sixteen comparisons; elsewhere it takes shorter vectors and its own substitutes. All arrays are flat.
 """
 
 from collections.abc import Callable
@@ -13,132 +12,247 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-LANES = 16  # channels that are computed together
+LANES = 16  # channels that an epilogue takes together, of TILE pixels
+BLOCK_BYTES = 64  # of the weights that meet one value of an input: 8 words or 16 float32, a block's lanes
+TILE = 8  # pixels that are computed together, so that their sums stay in registers
+SPAN = 16  # pixels of a line that are packed together
 
 # What of an epilogue is there.
 AFFINE1, ACT1, MOVED1, AFFINE2, ADD, ACT2, MOVED2, WRITE = (1 << bit for bit in range(8))
 
-_UNROLLED = 4  # sums side by side: a multiply-add waits for the one before it
+_BIT = ir.IntType(1)
 _FLOAT = ir.FloatType()
+_I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
-_WORDS = ir.VectorType(_I64, LANES)
-_COUNTS = ir.VectorType(ir.IntType(32), LANES)
+_MASK = ir.VectorType(_BIT, LANES)
+_COUNTS = ir.VectorType(_I32, LANES)
 _SUMS = ir.VectorType(_FLOAT, LANES)
-_LEVELS = ir.VectorType(_FLOAT, 64)
 
 
 @intrinsic
-def add_up(
-    _: Any, read: Any, at: Any, rows: Any, row: Any, count: Any, weights: Any, block: Any, masks: Any,
-    mask: Any, sums: Any, to: Any,
+def multiply(
+    _: Any, read: Any, at: Any, pixel: Any, step: Any, count: Any, depth: Any, weights: Any, block: Any,
+    sums: Any, to: Any, width: Any,
 ) -> Any:  # fmt: skip
-    """Add to `sums[to:to + LANES]` what a pixel makes with a block of weights.
+    """What TILE pixels make with a block of weights, to `sums[to:]`, where pixels are `width` apart.
 
-    For k below `count`, `read[at + k]` meets row `rows[row + k]` of the block that begins at `block`; rows
-    have LANES weights. Words add, in int32, the number of bits in which the two differ, under a mask of
-    LANES words that begins at `mask` and holds for all of them. Values in float32 add products, rounded as
-    is fastest.
+    Value k of pixel p is `read[at + p*pixel + k*step]`, for k below `depth`; it meets the lanes of a block at
+    `weights[block + k*lanes:]`. Words make, in int32, the number of bits in which the two differ; float32 the
+    sum of products, rounded as is fastest. Pixels from `count` on are the last one again.
     """
     n = types.intp
-    signature = types.void(read, n, rows, n, n, weights, n, masks, n, sums, n)
+    signature = types.void(read, n, n, n, n, n, weights, n, sums, n, n)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        at, row, count, block, mask, to = (arguments[n] for n in (1, 3, 4, 6, 8, 10))
-        read, rows, weights, masks, sums = _pointers(context, builder, signature, arguments, (0, 2, 5, 7, 9))
-
-        def meet(k: Any, kind: ir.VectorType) -> tuple[Any, Any]:
-            one = _spread(builder, builder.load(builder.gep(read, [builder.add(at, k)])), kind)
-            number = builder.load(builder.gep(rows, [builder.add(row, k)]))
-            place = builder.add(block, builder.mul(number, _I64(LANES)))
-            return one, _load(builder, weights, place, kind)
-
-        if signature.args[0].dtype == types.uint64:
-            kept = _load(builder, masks, mask, _WORDS)
-            kind = ir.FunctionType(_WORDS, [_WORDS])
-            popcount = cgutils.get_or_insert_function(builder.module, kind, f"llvm.ctpop.v{LANES}i64")
-
-            def differing(k: Any, sum_: Any) -> Any:
-                differs = builder.and_(builder.xor(*meet(k, _WORDS)), kept)
-                return builder.add(sum_, builder.call(popcount, [differs]))
-
-            words = _reduce(builder, count, _WORDS, 1, differing, builder.add)
-            found = builder.add(_load(builder, sums, to, _COUNTS), builder.trunc(words, _COUNTS))
-        else:
-
-            def product(k: Any, sum_: Any) -> Any:
-                made = builder.fmul(*meet(k, _SUMS), ("contract",))
-                return builder.fadd(sum_, made, ("contract",))
-
-            products = _reduce(builder, count, _SUMS, _UNROLLED, product, builder.fadd)
-            found = builder.fadd(_load(builder, sums, to, _SUMS), products)
-        _store(builder, sums, to, found)
+        at, pixel, step, count, depth, block, to, width = (arguments[n] for n in (1, 2, 3, 4, 5, 7, 9, 10))
+        read, weights, sums = _pointers(context, builder, signature, arguments, (0, 6, 8))
+        words = signature.args[0].dtype == types.uint64
+        value = _I64 if words else _FLOAT
+        kind = ir.VectorType(value, BLOCK_BYTES * 8 // (64 if words else 32))
+        pixels = [
+            builder.gep(read, [builder.add(at, builder.mul(p, pixel))]) for p in _pixels(builder, count)
+        ]
+        start = builder.gep(weights, [block])
+        totals = [cgutils.alloca_once_value(builder, ir.Constant(kind, [0] * kind.count)) for _ in pixels]
+        with cgutils.for_range(builder, depth) as loop:
+            lanes = _load(builder, start, builder.mul(loop.index, _I64(kind.count)), kind)
+            place = builder.mul(loop.index, step)
+            for one, total in zip(pixels, totals, strict=True):
+                met = _spread(builder, builder.load(builder.gep(one, [place])), kind)
+                if words:
+                    made = _call(builder, "llvm.ctpop", kind, builder.xor(met, lanes))
+                    builder.store(builder.add(builder.load(total), made), total)
+                else:
+                    made = builder.fmul(met, lanes, ("contract",))
+                    builder.store(builder.fadd(builder.load(total), made, ("contract",)), total)
+        for p, total in enumerate(totals):
+            found = builder.load(total)
+            if words:
+                found = builder.trunc(found, ir.VectorType(_I32, kind.count))
+            _store(builder, sums, builder.add(to, builder.mul(width, _I64(p))), found)
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
-def at_least(_: Any, values: Any, first: Any, levels: Any, second: Any) -> Any:
-    """A word whose bit t is whether `values[first + t] >= levels[second + t]`, for float32."""
-    signature = types.uint64(values, types.intp, levels, types.intp)
+def pack(_: Any, planes: Any, at: Any, pieces: Any, first: Any, last: Any, packed: Any, to: Any) -> Any:
+    """One value of the windows of SPAN pixels side by side, to `packed[to:]`, put together from pieces.
+
+    Piece n has three numbers at `pieces[3 * n]`: pixel p takes `planes[at + first number + p]`, of words
+    turned to the left by the second, of which it keeps the third. Of float32 there is one piece.
+    """
+    n = types.intp
+    signature = types.void(planes, n, pieces, n, n, packed, n)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        values, levels = _pointers(context, builder, signature, arguments, (0, 2))
-        sides = (_load(builder, values, arguments[1], _LEVELS), _load(builder, levels, arguments[3], _LEVELS))
-        return builder.bitcast(builder.fcmp_ordered(">=", *sides), _I64)
+        at, first, last, to = (arguments[n] for n in (1, 3, 4, 6))
+        planes, pieces, packed = _pointers(context, builder, signature, arguments, (0, 2, 5))
+        words = signature.args[0].dtype == types.uint64
+        kind = ir.VectorType(_I64 if words else _FLOAT, SPAN)
+
+        def number(piece: Any, which: int) -> Any:
+            return builder.load(builder.gep(pieces, [builder.add(builder.mul(piece, _I64(3)), _I64(which))]))
+
+        def taken(piece: Any) -> Any:
+            return _load(builder, planes, builder.add(at, number(piece, 0)), kind)
+
+        if not words:
+            _store(builder, packed, to, taken(first))
+            return context.get_dummy_value()
+        zero = ir.Constant(kind, [0] * SPAN)
+        whole = cgutils.alloca_once_value(builder, zero)
+        with cgutils.for_range(builder, last, start=first) as loop:
+            one, turn = taken(loop.index), _spread(builder, number(loop.index, 1), kind)
+            turned = _call(builder, "llvm.fshl", kind, one, one, turn)
+            kept = builder.and_(turned, _spread(builder, number(loop.index, 2), kind))
+            builder.store(builder.or_(builder.load(whole), kept), whole)
+        _store(builder, packed, to, builder.load(whole))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def interleave(_: Any, values: Any, first: Any, half: Any, to: Any) -> Any:
+    """The values from `values[first]` on, of 4 bytes, and those `half` further, by turns to `values[to:]`.
+
+    Half is a multiple of the words in a block.
+    """
+    n = types.intp
+    signature = types.void(values, n, n, n)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        _, first, half, to = arguments
+        (values,) = _pointers(context, builder, signature, arguments, (0,))
+        side = LANES // 2
+        kind = ir.VectorType(values.type.pointee, side)
+        turns = ir.Constant(_COUNTS, [at + start for at in range(side) for start in (0, side)])
+        with cgutils.for_range(builder, builder.udiv(half, _I64(side))) as loop:
+            done = builder.mul(loop.index, _I64(side))
+            one, other = builder.add(first, done), builder.add(builder.add(first, half), done)
+            sides = (_load(builder, values, place, kind) for place in (one, other))
+            place = builder.add(to, builder.mul(done, _I64(2)))
+            _store(builder, values, place, builder.shuffle_vector(*sides, turns))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def reduce_window(
+    _: Any, source: Any, at: Any, rows: Any, pitch: Any, columns: Any, channels: Any, c: Any, largest: Any,
+    y: Any, to: Any,
+) -> Any:  # fmt: skip
+    """The largest values or the means of a window of float32, of LANES channels from c on, to `y[to:]`.
+
+    The window begins at `source[at]`, where a pixel has so many `channels` and a row so many values as
+    `pitch`. Values are added row by row, then divided.
+    """
+    n = types.intp
+    signature = types.void(source, n, n, n, n, n, n, types.boolean, y, n)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        (at, rows, pitch, columns, channels, c, largest), to = arguments[1:8], arguments[9]
+        source, y = _pointers(context, builder, signature, arguments, (0, 8))
+        least = ir.Constant(_SUMS, [float("-inf")] * LANES)
+        zero = ir.Constant(_SUMS, [0.0] * LANES)
+        chosen = builder.trunc(largest, _BIT) if largest.type != _BIT else largest
+        total = cgutils.alloca_once_value(builder, zero)
+        builder.store(builder.select(chosen, least, zero), total)
+        one = cgutils.alloca_once(builder, _SUMS)
+        first, left = builder.add(at, c), builder.sub(channels, c)
+        with cgutils.for_range(builder, rows) as row:
+            line = builder.add(first, builder.mul(row.index, pitch))
+            with cgutils.for_range(builder, columns) as column:
+                place = builder.add(line, builder.mul(column.index, channels))
+                _load_some(builder, source, [place], left, [one])
+                value, best = builder.load(one), builder.load(total)
+                larger = builder.select(builder.fcmp_ordered(">", value, best), value, best)
+                builder.store(builder.select(chosen, larger, builder.fadd(best, value)), total)
+        with builder.if_then(builder.not_(chosen)):
+            size = builder.sitofp(builder.mul(rows, columns), _FLOAT)
+            builder.store(builder.fdiv(builder.load(total), _spread(builder, size, _SUMS)), total)
+        _store(builder, y, to, builder.load(total))
+        return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
 def apply_epilogue(
-    _: Any, source: Any, first: Any, whole: Any, at: Any, rows: Any, width: Any, stages: Any, added: Any,
-    added_at: Any, y: Any, real: Any, to: Any,
+    _: Any, source: Any, first: Any, apart: Any, count: Any, whole: Any, kinds: Any, kind: Any, c: Any,
+    left: Any, rows: Any, width: Any, stages: Any, added: Any, added_at: Any, added_apart: Any, real: Any,
+    to: Any, real_apart: Any, levels: Any, senses: Any, readers: Any, signs: Any, word: Any, words: Any,
+    reader_apart: Any,
 ) -> Any:  # fmt: skip
-    """LANES sums from `first` on through act2(a2 * act1(a1*z + b1) + b2 + added), to `y[at:]`, in float32.
+    """LANES channels from `c` on of TILE pixels through act2(a2 * act1(a1*z + b1) + b2 + added), in float32.
 
-    They are written to `real[to:]` too where `stages` has WRITE. Of int32 sums, which count what differs,
-    z is `whole` minus twice as many. Rows of `width` are a1, b1, slope1, shift_in1, shift_out1, and the same
-    again for 2; `stages` says which are there. Every product and every sum is rounded on its own.
+    Pixel p is at `source[first + p*apart:]`, in the shortcut at `added[added_at + p*added_apart:]`, and is
+    written to `real[to + p*real_apart:]` where `stages` has WRITE; of float32, no more than the first `left`
+    of the channels are touched. Of int32 sums, which count what differs, z is `whole[kinds[kind + p] + c:]`
+    minus twice as many. Rows of `width` are a1, b1, slope1, shift_in1, shift_out1, and the same again for 2;
+    `stages` says which are there. Every product and every sum is rounded on its own.
+
+    For each of the readers, the signs `value * sense >= level` become bits of `signs[word + p*words]`.
+    Pixels from `count` on are the last one again.
     """
     n = types.intp
-    signature = types.void(source, n, n, n, rows, n, n, added, n, y, real, n)
+    signature = types.void(
+        source, n, n, n, whole, kinds, n, n, n, rows, n, n, added, n, n, real, n, n, levels, senses, n, signs,
+        n, n, n,
+    )  # fmt: skip
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        first, whole, at, width, stages, added_at, to = (arguments[n] for n in (1, 2, 3, 5, 6, 8, 11))
-        source, rows, added, y, real = _pointers(context, builder, signature, arguments, (0, 4, 7, 9, 10))
-        if signature.args[0].dtype == types.int32:
-            twice = builder.shl(_load(builder, source, first, _COUNTS), ir.Constant(_COUNTS, [1] * LANES))
-            taps = _spread(builder, builder.trunc(whole, _COUNTS.element), _COUNTS)
-            z = builder.sitofp(builder.sub(taps, twice), _SUMS)
-        else:
-            z = _load(builder, source, first, _SUMS)
-        value = cgutils.alloca_once_value(builder, z)
-        builder.store(z, value)
+        first, apart, count, kind, c, left, width, stages, added_at, added_apart, to, real_apart = (
+            arguments[n] for n in (1, 2, 3, 6, 7, 8, 10, 11, 13, 14, 16, 17)
+        )
+        readers, word, words, reader_apart = (arguments[n] for n in (20, 22, 23, 24))
+        source, whole, kinds, rows, added, real, levels, senses, signs = _pointers(
+            context, builder, signature, arguments, (0, 4, 5, 9, 12, 15, 18, 19, 21)
+        )
+        pixels = _pixels(builder, count)
+        values = [cgutils.alloca_once(builder, _SUMS) for _ in pixels]
+
+        def each(start: Any, apart: Any) -> list[Any]:
+            return [builder.add(start, builder.mul(p, apart)) for p in pixels]
+
+        def change(function: Callable[[Any], Any]) -> None:
+            for value in values:
+                builder.store(function(builder.load(value)), value)
 
         def stage(flag: int) -> Any:
             asked = builder.icmp_signed("!=", builder.and_(stages, _I64(flag)), _I64(0))
             return builder.if_then(asked)
 
         def row(number: int) -> Any:
-            return _load(builder, rows, builder.add(builder.mul(width, _I64(number)), at), _SUMS)
+            return _load(builder, rows, builder.add(builder.mul(width, _I64(number)), c), _SUMS)
 
         def affine(first: int) -> None:
-            product = builder.fmul(row(first), builder.load(value))
-            builder.store(builder.fadd(product, row(first + 1)), value)
+            a, b = row(first), row(first + 1)
+            change(lambda x: builder.fadd(builder.fmul(a, x), b))
 
-        def add(other: Any) -> None:
-            builder.store(builder.fadd(builder.load(value), other), value)
+        def move(number: int) -> None:
+            shift = row(number)
+            change(lambda x: builder.fadd(x, shift))
 
         def act(first: int, moved: int) -> None:
             with stage(moved):
-                add(row(first + 1))
-            x = builder.load(value)
-            positive = builder.fcmp_ordered(">", x, ir.Constant(_SUMS, [0.0] * LANES))
-            builder.store(builder.select(positive, x, builder.fmul(x, row(first))), value)
+                move(first + 1)
+            slope, zero = row(first), ir.Constant(_SUMS, [0.0] * LANES)
+            change(lambda x: builder.select(builder.fcmp_ordered(">", x, zero), x, builder.fmul(x, slope)))
             with stage(moved):
-                add(row(first + 2))
+                move(first + 2)
 
+        if signature.args[0].dtype == types.int32:
+            one = ir.Constant(_COUNTS, [1] * LANES)
+            for p, place, value in zip(pixels, each(first, apart), values, strict=True):
+                most = builder.add(builder.load(builder.gep(kinds, [builder.add(kind, p)])), c)
+                twice = builder.shl(_load(builder, source, place, _COUNTS), one)
+                z = builder.sub(_load(builder, whole, most, _COUNTS), twice)
+                builder.store(builder.sitofp(z, _SUMS), value)
+        else:
+            _load_some(builder, source, each(first, apart), left, values)
         with stage(AFFINE1):
             affine(0)
         with stage(ACT1):
@@ -146,44 +260,34 @@ def apply_epilogue(
         with stage(AFFINE2):
             affine(5)
         with stage(ADD):
-            add(_load(builder, added, added_at, _SUMS))
+            others = [cgutils.alloca_once(builder, _SUMS) for _ in pixels]
+            _load_some(builder, added, each(added_at, added_apart), left, others)
+            for value, other in zip(values, others, strict=True):
+                builder.store(builder.fadd(builder.load(value), builder.load(other)), value)
         with stage(ACT2):
             act(7, MOVED2)
-        _store(builder, y, at, builder.load(value))
         with stage(WRITE):
-            _store(builder, real, to, builder.load(value))
+            _store_some(builder, real, each(to, real_apart), left, values)
+        begins = builder.icmp_signed("==", builder.and_(c, _I64(63)), _I64(0))
+        with cgutils.for_range(builder, readers) as reader:
+            place = builder.add(builder.mul(builder.mul(words, _I64(64)), reader.index), c)
+            level, sense = _load(builder, levels, place, _SUMS), _load(builder, senses, place, _SUMS)
+            start = builder.add(word, builder.mul(reader_apart, reader.index))
+            for place, value in zip(each(start, words), values, strict=True):
+                above = builder.fcmp_ordered(">=", builder.fmul(builder.load(value), sense), level)
+                bits = builder.zext(builder.bitcast(above, ir.IntType(LANES)), _I64)
+                bits = builder.shl(bits, builder.and_(c, _I64(63)))
+                at = builder.gep(signs, [place])
+                builder.store(builder.or_(builder.select(begins, _I64(0), builder.load(at)), bits), at)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def _reduce(
-    builder: ir.IRBuilder,
-    count: Any,
-    kind: ir.VectorType,
-    side_by_side: int,
-    step: Callable[[Any, Any], Any],
-    join: Callable[[Any, Any], Any],
-) -> Any:
-    """The vector that `step(k, sum)` makes of zeros, for k below `count`."""
-    zero = ir.Constant(kind, [0] * LANES)
-    sums = [cgutils.alloca_once_value(builder, zero) for _ in range(side_by_side)]
-    for place in sums:
-        builder.store(zero, place)
-    many = builder.udiv(count, count.type(side_by_side))
-    with cgutils.for_range(builder, many) as loop:
-        first = builder.mul(loop.index, count.type(side_by_side))
-        for n, place in enumerate(sums):
-            builder.store(step(builder.add(first, count.type(n)), builder.load(place)), place)
-    if side_by_side > 1:
-        done = builder.mul(many, count.type(side_by_side))
-        with cgutils.for_range(builder, builder.sub(count, done)) as loop:
-            k = builder.add(done, loop.index)
-            builder.store(step(k, builder.load(sums[0])), sums[0])
-    total = builder.load(sums[0])
-    for place in sums[1:]:
-        total = join(total, builder.load(place))
-    return total
+def _pixels(builder: ir.IRBuilder, count: Any) -> list[Any]:
+    """0 to TILE - 1, but no more than count - 1."""
+    last = builder.sub(count, _I64(1))
+    return [builder.select(builder.icmp_signed("<", _I64(p), last), _I64(p), last) for p in range(TILE)]
 
 
 def _pointers(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any, which: Any) -> list[Any]:
@@ -198,6 +302,52 @@ def _load(builder: ir.IRBuilder, array: Any, index: Any, kind: ir.VectorType) ->
 def _store(builder: ir.IRBuilder, array: Any, index: Any, value: Any) -> None:
     pointer = builder.bitcast(builder.gep(array, [index]), value.type.as_pointer())
     builder.store(value, pointer, align=4)
+
+
+def _load_some(builder: ir.IRBuilder, array: Any, places: list[Any], left: Any, to: list[Any]) -> None:
+    """LANES float32 from each of the places, of which those from `left` on are 0 and not read."""
+    pointers = [builder.bitcast(builder.gep(array, [place]), _SUMS.as_pointer()) for place in places]
+    with builder.if_else(builder.icmp_signed(">=", left, _I64(LANES))) as (all_of_them, some):
+        with all_of_them:
+            for pointer, value in zip(pointers, to, strict=True):
+                builder.store(builder.load(pointer, align=4), value)
+        with some:
+            kind = ir.FunctionType(_SUMS, [pointers[0].type, _I32, _MASK, _SUMS])
+            function = cgutils.get_or_insert_function(
+                builder.module, kind, f"llvm.masked.load.v{LANES}f32.p0"
+            )
+            mask, zero = _below(builder, left), ir.Constant(_SUMS, [0.0] * LANES)
+            for pointer, value in zip(pointers, to, strict=True):
+                builder.store(builder.call(function, [pointer, _I32(4), mask, zero]), value)
+
+
+def _store_some(builder: ir.IRBuilder, array: Any, places: list[Any], left: Any, values: list[Any]) -> None:
+    """Write the first `left` of LANES float32 to each of the places."""
+    pointers = [builder.bitcast(builder.gep(array, [place]), _SUMS.as_pointer()) for place in places]
+    with builder.if_else(builder.icmp_signed(">=", left, _I64(LANES))) as (all_of_them, some):
+        with all_of_them:
+            for pointer, value in zip(pointers, values, strict=True):
+                builder.store(builder.load(value), pointer, align=4)
+        with some:
+            kind = ir.FunctionType(ir.VoidType(), [_SUMS, pointers[0].type, _I32, _MASK])
+            function = cgutils.get_or_insert_function(
+                builder.module, kind, f"llvm.masked.store.v{LANES}f32.p0"
+            )
+            mask = _below(builder, left)
+            for pointer, value in zip(pointers, values, strict=True):
+                builder.call(function, [builder.load(value), pointer, _I32(4), mask])
+
+
+def _below(builder: ir.IRBuilder, left: Any) -> Any:
+    lanes = ir.Constant(_COUNTS, list(range(LANES)))
+    return builder.icmp_signed("<", lanes, _spread(builder, builder.trunc(left, _I32), _COUNTS))
+
+
+def _call(builder: ir.IRBuilder, name: str, kind: ir.VectorType, *values: Any) -> Any:
+    """An intrinsic function of LLVM on vectors of words."""
+    signature = ir.FunctionType(kind, [kind] * len(values))
+    function = cgutils.get_or_insert_function(builder.module, signature, f"{name}.v{kind.count}i64")
+    return builder.call(function, values)
 
 
 def _spread(builder: ir.IRBuilder, scalar: Any, kind: ir.VectorType) -> Any:
