@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +13,7 @@ from evo_bnas.results import journal
 from evo_bnas.results.fidelity import Agreement, agreement, between_seeds
 from evo_bnas.results.fidelity_plot import plot_fidelity
 from evo_bnas.results.front import front, hypervolume, hypervolume_trace
-from evo_bnas.results.pick import Pick, pick
+from evo_bnas.results.pick import Pick, admitted, pick
 from evo_bnas.results.plot import plot_front
 from evo_bnas.run import Run
 from evo_bnas.search.problem import Problem
@@ -39,11 +40,12 @@ def archive(run: Run) -> pd.DataFrame:
 
 
 def best(run: Run) -> pd.DataFrame:
-    """The front over the recipe's objectives, cheapest first; raises UsageError where nothing is scored."""
-    found = front(archive(run), run.recipe.search.objectives)
-    if found.empty:
-        raise UsageError(f"{run.folder}: no network has been scored yet; run `evo-bnas search {run.folder}`")
-    return found
+    """The front over the recipe's objectives, cheapest first, of what keeps to the limits of the search.
+
+    Raises UsageError where nothing is scored or keeps to them.
+    """
+    asked = run.recipe.search
+    return front(admitted(archive(run), asked.limits), asked.objectives)
 
 
 def trace(run: Run) -> list[float]:
@@ -61,12 +63,16 @@ def covered(run: Run) -> float:
 def choose(
     run: Run, limits: Mapping[str, float] | None = None, within: float | None = None, knee: bool = False
 ) -> Pick:
-    """Pick a network; without limits or a way to pick, as the recipe says."""
+    """Pick a network that keeps to the limits of the search; without other limits, as the recipe says."""
     asked = run.recipe.pick
     if limits is None and within is None and not knee:
         limits, within, knee = asked.limits, asked.within, asked.knee
-    objectives = run.recipe.search.objectives
-    return pick(archive(run), limits or {}, within=within, knee=knee, objectives=objectives)
+    searched = run.recipe.search
+    # A latency was known after it was paid for, so the archive holds what is beyond a limit of the search.
+    limits = dict(searched.limits) | {
+        name: min(limit, searched.limits.get(name, limit)) for name, limit in (limits or {}).items()
+    }
+    return pick(archive(run), limits, within=within, knee=knee, objectives=searched.objectives)
 
 
 def fidelity(run: Run) -> Fidelity:
@@ -97,12 +103,14 @@ def draw_fidelity(run: Run, networks: pd.DataFrame) -> Fidelity:
 
 def draw(run: Run) -> None:
     """Write the front as a table and as a picture, with the recipe's pick marked."""
-    write_bytes(run.front_csv, best(run).drop(columns="correct").to_csv(index=False).encode())
-    try:
+    chosen = None
+    with suppress(UsageError):  # nothing keeps to the recipe's limits; the picture is drawn all the same
+        write_bytes(run.front_csv, best(run).drop(columns="correct").to_csv(index=False).encode())
         chosen = choose(run)
-    except UsageError:
-        chosen = None  # nothing found keeps to the recipe's limits; the picture is drawn all the same
-    plot_front(archive(run), run.front_png, pick=chosen)
+    asked = run.recipe.search
+    costs = [name for name in asked.objectives if name != "error"] or ["ops"]
+    x = "ops" if "ops" in costs else costs[0]
+    plot_front(archive(run), run.front_png, pick=chosen, x=x, limits=asked.limits)
 
 
 def worst(run: Run) -> dict[str, float]:

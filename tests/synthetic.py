@@ -86,13 +86,14 @@ def run(
     batch: int = 8,
     seed: int = 0,
     fail_one_in: int = 0,
+    evaluator: type[Synthetic] = Synthetic,
 ) -> Archive:
     """A search, or the rest of one, into a journal file."""
     with Journal(path) as journal:
         search(
             problem,
             EXPLORERS[explorer](problem, POPULATION),
-            InProcess(Synthetic(problem.space, fail_one_in)),
+            InProcess(evaluator(problem.space, fail_one_in)),
             journal,
             evaluations=evaluations,
             batch=batch,

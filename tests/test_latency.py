@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,6 @@ from evo_bnas.packed.latency import LatencyMeter, node_times, program_of
 from evo_bnas.results.journal import read
 from evo_bnas.results.pick import pick
 from evo_bnas.run import Run
-from evo_bnas.search.problem import Problem
-from evo_bnas.search.surrogate import SurrogateSearch
 from tests.strategies import SPACES
 
 SPACE = SPACES["elastic-8"]
@@ -26,7 +25,6 @@ OVERRIDES = (
     "search.evaluations=5",
     "search.batch=4",
     "search.population=4",
-    "search.explorer=nsga2",
     "search.objectives=[error, latency_ms]",
     "pick.limits={latency_ms: 1000}",
     "engine.threads=1",
@@ -137,7 +135,7 @@ def test_any_network_of_the_space_is_profiled(searched: Run) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("search.limits={latency_ms: 2}", "latency_ms is measured, not counted; choose from ops"),
+        ("search.limits={latency_ms: 2}", "latency_ms is measured only where search.objectives names it"),
         ("pick.limits={latency_ms: 2}", "latency_ms is measured only where search.objectives names it"),
         ("pick.limits={latency_ms: 2kB}", "'2kB' has the unit B"),
     ],
@@ -147,12 +145,39 @@ def test_a_limit_on_latency_that_cannot_be_kept_is_refused(override: str, messag
         recipe.load("digits", [override])
 
 
+def limited(run: Run, ms: float) -> Run:
+    """The same run, searched within a limit."""
+    asked = run.recipe.search.model_copy(update={"limits": {"latency_ms": ms}})
+    return replace(run, recipe=run.recipe.model_copy(update={"search": asked}))
+
+
+def test_what_is_beyond_a_limit_of_the_search_is_on_record_but_not_on_the_front(searched: Run) -> None:
+    found = findings.archive(searched)
+    limit = float(found["latency_ms"].median())
+    within = limited(searched, limit)
+    assert len(findings.archive(within)) == len(found)
+    assert (findings.best(within)["latency_ms"] <= limit).all()
+    assert findings.choose(within, {"latency_ms": 1000}).objectives["latency_ms"] <= limit
+    assert findings.trace(within)[-1] == pytest.approx(findings.covered(within))
+
+
+def test_a_limit_that_nothing_kept_to_is_said_and_the_picture_is_drawn_all_the_same(searched: Run) -> None:
+    nothing = limited(searched, 1e-6)
+    with pytest.raises(UsageError, match="no network found has latency_ms ≤ 1e-06; the smallest has"):
+        findings.best(nothing)
+    before = searched.front_csv.read_bytes()
+    searched.front_png.unlink()
+    findings.draw(nothing)
+    assert nothing.front_png.exists()
+    assert searched.front_csv.read_bytes() == before
+
+
+def test_a_limit_on_latency_is_read_where_it_is_an_objective() -> None:
+    wanted = ["search.objectives=[error, latency_ms]", "search.limits={latency_ms: 0.5}"]
+    assert recipe.load("digits", wanted).search.limits == {"latency_ms": 0.5}
+
+
 def test_a_pick_by_a_latency_that_was_not_measured_is_refused(searched: Run) -> None:
     without = findings.archive(searched).drop(columns="latency_ms")
     with pytest.raises(UsageError, match="limit 'latency_ms': was not measured"):
         pick(without, {"latency_ms": 1.0})
-
-
-def test_a_model_of_the_error_foretells_no_latency() -> None:
-    with pytest.raises(UsageError, match="no latency_ms: choose an explorer without one"):
-        SurrogateSearch(Problem(SPACE, ("error", "latency_ms")), 20)

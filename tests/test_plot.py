@@ -27,6 +27,18 @@ def test_a_front_is_drawn_with_its_pick(
     assert [file.name for file in tmp_path.iterdir()] == ["front.png"]
 
 
+def test_what_is_beyond_a_limit_is_drawn_but_not_on_the_front(tmp_path: Path) -> None:
+    frame = found(*THREE)
+    limits = {"ops": float(frame["ops"].median())}
+    plot_front(frame, tmp_path / "all.png")
+    plot_front(frame, tmp_path / "limited.png", limits=limits)
+    plot_front(frame, tmp_path / "nothing.png", limits={"ops": 0.0})
+    pictures = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(set(pictures.values())) == 3
+    plot_front(frame[frame["ops"] <= limits["ops"]], tmp_path / "without.png")
+    assert (tmp_path / "without.png").read_bytes() != pictures["limited.png"]
+
+
 def test_failed_networks_are_not_drawn(tmp_path: Path) -> None:
     frame = found(*THREE, ("broken", 0.9, 1))
     frame.loc[3, "status"] = "failed"

@@ -10,7 +10,7 @@ from evo_bnas.search import EXPLORERS
 from evo_bnas.search.explorer import Draft
 from evo_bnas.search.features import Known, cost_column, features
 from evo_bnas.search.judgement import judge, judgements, measured
-from evo_bnas.search.predictions import Predictions, spread
+from evo_bnas.search.predictions import Predictions
 from evo_bnas.search.problem import Problem
 from evo_bnas.search.surrogates.choice import CHEAP
 from tests.synthetic import ELASTIC, OBJECTIVES, POPULATION, Synthetic, run
@@ -63,7 +63,7 @@ def test_errors_that_cost_alone_explains_lead_back_to_nsga2() -> None:
         archive.propose(proposal)
         error = 0.9 - 0.8 * score.objectives["ops"] / ELASTIC.bounds("ops")[1]
         archive.answer(proposal.id, Score("ok", {**score.objectives, "error": error}))
-    judgement = judge(PROBLEM, archive, measured(Known(PROBLEM), archive), CHEAP)
+    judgement = judge(PROBLEM, archive, measured(Known(PROBLEM), archive), CHEAP, {})
     assert judgement.cost_alone == pytest.approx(1)
     assert not judgement.trusted
     assert str(judgement).endswith("that is not better than cost alone, so this round is NSGA-II's")
@@ -176,7 +176,7 @@ class _Zero:
 
 
 def test_layers_rank_by_prediction_and_exact_costs() -> None:
-    predictions = Predictions(Known(PROBLEM), _Zero())
+    predictions = Predictions(Known(PROBLEM), _Zero(), {})
     ends = [ELASTIC.largest(), ELASTIC.smallest()]
     values = predictions.objectives(ends)
     assert values[:, 0].tolist() == [0, 0]
@@ -186,8 +186,9 @@ def test_layers_rank_by_prediction_and_exact_costs() -> None:
 
 def test_a_spread_choice_starts_at_the_cheapest_and_takes_the_dearest_next() -> None:
     rng = np.random.default_rng(0)
+    predictions = Predictions(Known(PROBLEM), _Zero(), {})
     between = [PROBLEM.sample(rng) for _ in range(30)]
-    chosen = spread(PROBLEM, [*between, ELASTIC.largest(), ELASTIC.smallest()], 5)
+    chosen = predictions.spread([*between, ELASTIC.largest(), ELASTIC.smallest()], 5)
     assert chosen[:2] == [ELASTIC.smallest(), ELASTIC.largest()]
     assert len(set(chosen)) == 5
-    assert spread(PROBLEM, between, 30) == between
+    assert predictions.spread(between, 30) == between

@@ -55,6 +55,10 @@ class Archive:
         )
         return [*self.pending, *again]
 
+    def left(self, evaluations: int, attempts: int) -> int:
+        """How many evaluations are to be made until so many are paid for and none is due."""
+        return max(evaluations - self.asked, 0) + len(self.due(attempts))
+
     def propose(self, proposal: Proposal) -> None:
         """Add a proposal; raises ValueError unless its id is the next one and its key is new."""
         if proposal.id != len(self.proposals):

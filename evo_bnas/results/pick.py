@@ -53,7 +53,7 @@ def pick(
         raise UsageError("knee and within are two ways to pick; use one of them")
     if within is not None and not within >= 0:
         raise UsageError(f"within {within:g} is negative; write the error that may be given up, such as 0.01")
-    rows = _admitted(frame, limits)
+    rows = admitted(frame, limits)
     best = rows.sort_values(["error", "ops"], kind="stable").iloc[0]
     scope = f"the {len(rows):,} networks{_conditions(limits)}"
     if knee:
@@ -91,7 +91,8 @@ def unpack_correct(text: str) -> np.ndarray:
     return np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8)).astype(bool)
 
 
-def _admitted(frame: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
+def admitted(frame: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
+    """The successful rows under upper limits on any objectives; raises UsageError where there is none."""
     for name in limits:
         if name not in OBJECTIVES:
             raise UsageError(f"limit {name!r}: unknown objective; {suggestion(name, OBJECTIVES)}")

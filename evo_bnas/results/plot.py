@@ -1,6 +1,8 @@
 """The front as papers draw it: cost on a log axis, accuracy upwards, the front as a step line."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,35 +20,43 @@ from evo_bnas.score import OBJECTIVES
 SEARCHED, FRONT, PICKED = "#b8bcc4", "#1f5fa8", "#d1495b"
 
 
-def plot_front(frame: pd.DataFrame, path: Path, *, pick: Pick | None = None, x: str = "ops") -> None:
-    """Draw an archive's frame, top-1 in % against the exact objective `x`, into an image file.
+def plot_front(
+    frame: pd.DataFrame,
+    path: Path,
+    *,
+    pick: Pick | None = None,
+    x: str = "ops",
+    limits: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Draw an archive's frame, top-1 in % against the cost `x`, into an image file.
 
-    The suffix of `path` says its format; the file appears whole or not at all. Raises UsageError where no
-    network has been scored.
+    What is beyond the limits is drawn, but has no part in the front. The suffix of `path` says its format;
+    the file appears whole or not at all. Raises UsageError where no network has been scored.
     """
     rows = frame[frame["status"] == "ok"]
     if rows.empty:
         raise UsageError("no network has been scored, so there is nothing to draw; run the search first")
-    best = front(rows, ("error", x))
+    within = rows[(rows[list(limits)] <= pd.Series(limits)).all(axis=1)]
+    best = front(within, ("error", x))
     figure = Figure(figsize=(7.2, 4.5), dpi=160, layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.margins(y=0.12)
-    _draw_networks(axes, rows, best, x)
+    _draw_networks(axes, rows, best, within[x].max(), x)
     if pick is not None:
         _mark(axes, pick, x)
     _label(axes, f"{len(rows):,} networks scored, {len(best)} on the front of accuracy and {x}", x)
     replace(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:]))
 
 
-def _draw_networks(axes: Axes, rows: pd.DataFrame, best: pd.DataFrame, x: str) -> None:
+def _draw_networks(axes: Axes, rows: pd.DataFrame, best: pd.DataFrame, dearest: float, x: str) -> None:
     divisor = _divisor(x)
     costs, top1 = best[x] / divisor, 100 * (1 - best["error"])
     axes.scatter(
         rows[x] / divisor, 100 * (1 - rows["error"]), s=16, color=SEARCHED, linewidths=0, label="scored"
     )
-    # The best accuracy holds until the next network that costs more, up to the dearest one scored.
-    steps = [*costs, rows[x].max() / divisor]
+    # The best accuracy holds until the next network that costs more, up to the dearest one within limits.
+    steps = [*costs, dearest / divisor]
     axes.step(steps, [*top1, top1.max()], where="post", color=FRONT, linewidth=1.4, zorder=2)
     axes.scatter(costs, top1, s=26, color=FRONT, linewidths=0, zorder=3, label="front")
 
@@ -96,7 +106,9 @@ def _short(value: float, x: str) -> str:
 
 
 def _amount(value: float, x: str) -> str:
-    return _short(value, x) if _in_bytes(x) else f"{value:,.0f} {x}"
+    if _in_bytes(x):
+        return _short(value, x)
+    return f"{value:,.0f} {x}" if OBJECTIVES[x].exact else f"{value:.3g} {OBJECTIVES[x].unit}"
 
 
 def _in_bytes(x: str) -> bool:

@@ -31,5 +31,5 @@ EXPLORERS: "Mapping[str, Callable[[Problem, int], Explorer]]" = MappingProxyType
     }
 )
 
-# Those that propose what a model of the error predicts to be good.
+# Those that propose what models of the error and of measured costs predict to be good.
 MODELLED = ("multi-population", "surrogate")

@@ -51,13 +51,17 @@ class Bins:
 
     def _parents(self, archive: Archive) -> list[Genes]:
         """The genes of each bin's best network: the acceptable ones where there are any."""
+
+        def badness(score: Score) -> tuple[float, float]:
+            return self._problem.violation(score), score.objectives["error"]
+
         best: dict[int, tuple[Score, Genes]] = {}
         for proposal, score in archive.scored:
             architecture = self._problem.space.parse(proposal.key)
             cost = self._problem.costs(architecture)[self._problem.tilted]
             # The dearest network of all would otherwise have a bin to itself.
             bin_ = min(int((cost - self._low) // self._width), self._population - 1)
-            if bin_ not in best or score.objectives["error"] < best[bin_][0].objectives["error"]:
+            if bin_ not in best or badness(score) < badness(best[bin_][0]):
                 best[bin_] = score, architecture.genes
         acceptable = [genes for score, genes in best.values() if self._problem.acceptable(score)]
         return acceptable or [genes for _, genes in best.values()]

@@ -10,18 +10,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evo_bnas.results.archive import WARM_START, Archive
+from evo_bnas.results.fidelity import LEAST
+from evo_bnas.search.cost_model import CostModel, cost_models
 from evo_bnas.search.features import Known, cost_column
 from evo_bnas.search.problem import Problem
 from evo_bnas.search.surrogates.choice import CHEAP, choose
 from evo_bnas.search.surrogates.model import Sample, Surrogate
-from evo_bnas.search.surrogates.quality import FOLDS, kendall
+from evo_bnas.search.surrogates.quality import FOLDS, chance, kendall
 
 _BITS = 4  # of a hexadecimal digit: each an image
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Kendall's tau of predicted and measured errors, in [-1, 1], by several measures."""
+    """Kendall's tau of predicted and measured errors, in [-1, 1], by several measures; and that of costs."""
 
     scored: int  # networks that it rests on
     surrogate: str  # the chosen one
@@ -29,23 +31,37 @@ class Judgement:
     deviation: float  # of that, between folds
     last_batch: float | None  # of what was predicted before the last batch was measured; None without one
     cost_alone: float  # of the dearer network predicted to be the better one
+    # Of measured costs and what each is foretold to be of a network left out: the least tau, and the
+    # greatest median relative error. None where all costs are exact.
+    cost_tau: float | None
+    cost_off: float | None  # fraction
 
     @property
     def trusted(self) -> bool:
-        """Whether the model ranks better than cost alone, and surely better than chance."""
-        sure = self.cross_validated - 2 * self.deviation / FOLDS**0.5
-        return self.cross_validated > self.cost_alone and sure > 0
+        """Whether it ranks better than cost alone, and all that is measured surely better than chance."""
+        return not self._doubt
+
+    @property
+    def _doubt(self) -> str:
+        """What forbids to trust the model; empty where nothing does."""
+        if self.scored < LEAST:
+            return f"fewer than {LEAST} tell nothing"
+        if self.cross_validated <= self.cost_alone:
+            return "that is not better than cost alone"
+        if self.cross_validated - 2 * self.deviation / FOLDS**0.5 <= 0:
+            return "that is not surely better than chance"
+        if self.cost_tau is not None and self.cost_tau <= 2 * chance(self.scored):
+            return "costs are not foretold surely better than by chance"
+        return ""
 
     def __str__(self) -> str:
         last = "" if self.last_batch is None else f", the last batch beforehand with {self.last_batch:.2f}"
-        rival = (
-            "surely better than chance"
-            if self.cross_validated > self.cost_alone
-            else "better than cost alone"
-        )
-        verdict = "" if self.trusted else f"; that is not {rival}, so this round is NSGA-II's"
+        costs = ""
+        if self.cost_tau is not None and self.cost_off is not None:
+            costs = f", costs foretold with tau {self.cost_tau:.2f} and {100 * self.cost_off:.1f} % off"
+        verdict = f"; {self._doubt}, so this round is NSGA-II's" if self._doubt else ""
         return (
-            f"{self.scored} scored: {self.surrogate} ranks what it has not seen with tau "
+            f"{self.scored} scored{costs}: {self.surrogate} ranks what it has not seen with tau "
             f"{self.cross_validated:.2f} ± {self.deviation:.2f}{last}, cost alone with "
             f"{self.cost_alone:.2f}{verdict}"
         )
@@ -64,8 +80,17 @@ def measured(known: Known, archive: Archive) -> Sample:
     return Sample(known.features([proposal.key for proposal, _ in scored]), error, noise, earlier)
 
 
-def judge(problem: Problem, archive: Archive, sample: Sample, among: Mapping[str, Surrogate]) -> Judgement:
-    """Judge the best among surrogates by the archive, of which `sample` is what was measured."""
+def judge(
+    problem: Problem,
+    archive: Archive,
+    sample: Sample,
+    among: Mapping[str, Surrogate],
+    costs: Mapping[str, CostModel],
+) -> Judgement:
+    """Judge the best among surrogates by the archive, of which `sample` is what was measured.
+
+    `costs` are the models of measured costs that were fitted to it.
+    """
     scored = int((~sample.earlier).sum())
 
     def folds() -> np.random.Generator:
@@ -82,6 +107,8 @@ def judge(problem: Problem, archive: Archive, sample: Sample, among: Mapping[str
         deviation=float(taus.std()),
         last_batch=_last_batch(archive),
         cost_alone=float(alone.mean()),
+        cost_tau=min((model.tau for model in costs.values()), default=None),
+        cost_off=max((model.off for model in costs.values()), default=None),
     )
 
 
@@ -116,7 +143,7 @@ def judgements(
         if proposal.seen > seen and proposal.origin not in (WARM_START, "start"):
             seen = proposal.seen
             then = _as_seen(archive, proposal.id, seen)
-            yield judge(problem, then, measured(known, then), among)
+            yield judge(problem, then, measured(known, then), among, cost_models(known, then))
 
 
 def _as_seen(archive: Archive, id: int, seen: int) -> Archive:

@@ -17,7 +17,7 @@ import numpy as np
 
 from evo_bnas.results.archive import Archive
 from evo_bnas.search.predictions import Predictions
-from evo_bnas.search.surrogate import GENERATIONS, MEMBERS, SurrogateSearch, generation
+from evo_bnas.search.surrogate import GENERATIONS, MEMBERS, SurrogateSearch, generation, survivors
 from evo_bnas.space.genes import Architecture
 
 _EACH = MEMBERS // 2
@@ -48,5 +48,4 @@ class MultiPopulation(SurrogateSearch):
     def _elite(
         self, predictions: Predictions, population: list[Architecture], rng: np.random.Generator
     ) -> list[Architecture]:
-        members = list(dict.fromkeys(population))
-        return self._breeding.survivors(members, predictions.objectives(members), _ELITE, rng).members
+        return survivors(self._breeding, predictions, population, _ELITE, rng).members

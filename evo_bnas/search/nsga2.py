@@ -22,8 +22,8 @@ class Nsga2:
     """Rank and crowding over the archive, then tournament, uniform crossover and redrawn genes.
 
     The first `population` proposals are a design over the cost; from then on that many parents survive.
-    Networks above the greatest error are parents only while too few are below it: Deb's constrained
-    dominance, section VI of the paper.
+    Networks above the greatest error, or beyond a limit on a measured cost, are parents only while too few
+    are acceptable: Deb's constrained dominance, section VI of the paper.
     """
 
     def __init__(self, problem: Problem, population: int) -> None:
@@ -48,7 +48,7 @@ class Nsga2:
         scored = archive.scored  # failed evaluations have no numbers and never reach pymoo
         kept = [row for row in scored if self._problem.acceptable(row[1])]
         rest = [row for row in scored if not self._problem.acceptable(row[1])]
-        rest.sort(key=lambda row: row[1].objectives["error"])
+        rest.sort(key=lambda row: self._problem.violation(row[1]))
         return self._breeding.survivors(
             [parse(proposal.key) for proposal, _ in kept],
             np.array([[score.objectives[name] for name in objectives] for _, score in kept], dtype=float),

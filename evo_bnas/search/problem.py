@@ -1,4 +1,4 @@
-"""What is asked of a search: a space, objectives to minimise, limits on exact costs."""
+"""What is asked of a search: a space, objectives to minimise, limits on costs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ _DRAWS = 20
 class Problem:
     """A search problem; raises UsageError where it asks for what does not exist.
 
-    `max_error` is a wish, not a limit, since an error is known after it was paid for: see `acceptable`.
+    Limits on exact costs hold for whatever is proposed. A limit on a measured cost, which has to be an
+    objective, is known to be broken after that was paid for, and so is `max_error`: see `acceptable`.
     """
 
     space: GeneSpace
@@ -41,16 +42,26 @@ class Problem:
                 raise UsageError(f"objective {name!r} is named twice; name it once")
         if not self.objectives:
             raise UsageError(f"a search needs an objective; choose from {', '.join(known)}")
-        exact = [name for name in known if name in EXACT]
-        for name in self.limits:
+        costs = [name for name in known if name != "error"]
+        for name, limit in self.limits.items():
             if name not in known:
-                raise UsageError(f"limit {name!r} is no objective{where}; {suggestion(name, exact)}")
-            if name not in EXACT:
-                raise UsageError(
-                    f"limit {name!r}: a search limits exact costs only, since a network's {name} is known "
-                    "after it was paid for; limit it when you pick"
-                )
+                raise UsageError(f"limit {name!r} is no objective{where}; {suggestion(name, costs)}")
+            if name == "error":
+                raise UsageError("limit 'error': an error is no cost; say max_error")
+            if name not in (*EXACT, *self.objectives):
+                raise UsageError(f"limit {name!r}: is measured only as an objective; add it to these")
+            if name not in EXACT and not limit > 0:
+                raise UsageError(f"limit {name!r}: no network has {name} ≤ {limit:g}; allow more than 0")
         self.space.check_limits(self.limits)
+
+    @cached_property
+    def measured_limits(self) -> dict[str, float]:
+        """Those that no network is known to keep to before it was measured."""
+        return {name: limit for name, limit in self.limits.items() if name not in EXACT}
+
+    @cached_property
+    def _exact_limits(self) -> dict[str, float]:
+        return {name: limit for name, limit in self.limits.items() if name in EXACT}
 
     @property
     def tilted(self) -> str:
@@ -62,17 +73,32 @@ class Problem:
         return self.space.costs(architecture)
 
     def feasible(self, architecture: Architecture) -> bool:
-        """Whether it keeps to the limits."""
-        return self._excess(architecture, self.limits) == 0
+        """Whether it keeps to the limits on exact costs."""
+        return self._excess(architecture, self._exact_limits) == 0
 
     def acceptable(self, score: Score) -> bool:
-        """Whether a successful score keeps to the greatest error; what does not comes after all that do."""
-        return self.max_error is None or score.objectives["error"] <= self.max_error
+        """Whether a successful score keeps to the greatest error and to the limits on measured costs.
+
+        What does not comes after all that do.
+        """
+        return self.violation(score) == 0
+
+    def violation(self, score: Score) -> float:
+        """How far a successful score is from acceptable, in multiples of what is allowed and summed."""
+        error = {} if self.max_error is None else {"error": self.max_error}
+        return excess(score.objectives, self.measured_limits | error)
 
     def bounds(self) -> dict[str, tuple[float, float]]:
-        """Best and worst value of each objective over the whole space."""
+        """Best and worst value of each objective over the whole space.
+
+        A measured cost is at its worst where its limit is, so nothing beyond adds to a hypervolume.
+        """
+        worst = {
+            name: min(self.worst.get(name, limit), limit) for name, limit in self.measured_limits.items()
+        }
+        measured = {**self.worst, **worst}
         return {
-            name: (0.0, self.worst[name]) if name in self.worst else self.space.bounds(name)
+            name: (0.0, measured[name]) if name in measured else self.space.bounds(name)
             for name in self.objectives
         }
 
@@ -86,8 +112,8 @@ class Problem:
 
     @cached_property
     def _smallest(self) -> Architecture:
-        ends = [self.space.smallest(), *(self.space.cheapest(name) for name in self.limits)]
-        return min(ends, key=lambda end: self._excess(end, self.limits))
+        ends = [self.space.smallest(), *(self.space.cheapest(name) for name in self._exact_limits)]
+        return min(ends, key=lambda end: self._excess(end, self._exact_limits))
 
     @cached_property
     def _largest(self) -> Architecture:
@@ -103,7 +129,7 @@ class Problem:
             here = dearest
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """An architecture within the limits, spread over the cost rather than over the genes."""
+        """An architecture within limits on exact costs, spread over the cost and not over the genes."""
         for _ in range(_DRAWS):
             draw = self.space.sample_tilted(rng, self.tilted)
             if self.feasible(draw):
@@ -111,12 +137,14 @@ class Problem:
         # Down to a random share of the way, or such samples would crowd under the limits.
         share = rng.random()
         least = self.costs(self.smallest())
-        goals = {name: least[name] + share * (limit - least[name]) for name, limit in self.limits.items()}
+        goals = {
+            name: least[name] + share * (limit - least[name]) for name, limit in self._exact_limits.items()
+        }
         return self._descend(draw, goals, rng)
 
     def repair(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
-        """The architecture itself where it keeps to the limits, else one near it that does."""
-        return self._descend(architecture, self.limits, rng)
+        """The architecture itself where it keeps to the limits on exact costs, else one near it that does."""
+        return self._descend(architecture, self._exact_limits, rng)
 
     def _descend(
         self, here: Architecture, goals: Mapping[str, float], rng: np.random.Generator
@@ -135,6 +163,9 @@ class Problem:
         return here
 
     def _excess(self, architecture: Architecture, limits: Mapping[str, float]) -> float:
-        """How far an architecture is beyond the limits, in multiples of them and summed; 0 within all."""
-        costs = self.costs(architecture)
-        return sum(max(0.0, costs[name] - limit) / max(limit, 1.0) for name, limit in limits.items())
+        return excess(self.costs(architecture), limits)
+
+
+def excess(values: Mapping[str, float], limits: Mapping[str, float]) -> float:
+    """How far values are beyond limits of 0 or more, in multiples of them and summed; 0 within all."""
+    return sum(max(0.0, values[name] - limit) / (limit or 1.0) for name, limit in limits.items())

@@ -2,22 +2,22 @@
 
 The loop of NSGANetV2 (Lu et al., ECCV 2020): a design over the cost, then rounds of fitting a surrogate,
 an inner NSGA-II on its predictions and exact costs, and measuring a spread-out part of the predicted front.
+A cost that is measured as well, such as a latency, is estimated from what was measured so far.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evo_bnas.errors import UsageError
 from evo_bnas.results.archive import Archive, Proposal
-from evo_bnas.score import EXACT
-from evo_bnas.search.breeding import Breeding
+from evo_bnas.search.breeding import Breeding, Parents
+from evo_bnas.search.cost_model import cost_models
 from evo_bnas.search.dominance import constrained_ranks
 from evo_bnas.search.explorer import Batch, Draft
 from evo_bnas.search.features import Known
 from evo_bnas.search.judgement import judge, measured
 from evo_bnas.search.nsga2 import Nsga2
-from evo_bnas.search.predictions import Predictions, spread
+from evo_bnas.search.predictions import Predictions
 from evo_bnas.search.problem import Problem
 from evo_bnas.search.surrogates.choice import CHEAP
 from evo_bnas.search.surrogates.model import Surrogate
@@ -34,16 +34,11 @@ class SurrogateSearch:
     """At most 20 networks over the cost, then what a surrogate predicts to be the front.
 
     Each round chooses one `among` surrogates by cross-validation.
-    In a round whose model ranks no better than cost alone the proposals are NSGA-II's; their origin says so.
+    In a round whose model ranks no better than cost alone, or estimates a measured cost no better than
+    chance, the proposals are NSGA-II's; their origin says so.
     """
 
     def __init__(self, problem: Problem, population: int, *, among: Mapping[str, Surrogate] = CHEAP) -> None:
-        measured_too = [name for name in problem.objectives if name not in (*EXACT, "error")]
-        if measured_too:
-            raise UsageError(
-                f"a model foretells errors, and no {' or '.join(measured_too)}: "
-                "choose an explorer without one, such as nsga2"
-            )
         self._problem = problem
         self._design = min(population, _DESIGN)
         self._among = among
@@ -58,10 +53,11 @@ class SurrogateSearch:
         batch.start(rng, self._design)
         if not batch.full:
             sample = measured(self._known, archive)
-            judgement = judge(self._problem, archive, sample, self._among)
+            costs = cost_models(self._known, archive)
+            judgement = judge(self._problem, archive, sample, self._among, costs)
             if judgement.trusted:
                 model = self._among[judgement.surrogate](sample, rng)
-                self._predict(Predictions(self._known, model), archive, batch, n, rng)
+                self._predict(Predictions(self._known, model, costs), archive, batch, n, rng)
             else:
                 for draft in self._nsga2.propose(archive, pending, n, rng):
                     batch.add(draft.architecture, "nsga2")
@@ -75,7 +71,7 @@ class SurrogateSearch:
         origins = self._evolve(predictions, archive, rng)
         for layer in predictions.layers(archive):
             new = [network for network in layer if network.key not in archive.keys]
-            for network in spread(self._problem, new, n - len(batch.drafts)):
+            for network in predictions.spread(new, n - len(batch.drafts)):
                 batch.add(network, origins[network], predictions.score(network))
             if batch.full:
                 return
@@ -107,8 +103,22 @@ def generation(
 
     Predictions take the place of measurements.
     """
-    members = list(dict.fromkeys(population))
-    parents = breeding.survivors(members, predictions.objectives(members), most, rng)
+    parents = survivors(breeding, predictions, population, most, rng)
     children = breeding.offspring(parents, most, rng)
     predictions.objectives(children)
     return [*parents.members, *children], children
+
+
+def survivors(
+    breeding: Breeding,
+    predictions: Predictions,
+    population: Sequence[Architecture],
+    most: int,
+    rng: np.random.Generator,
+) -> Parents:
+    """The `most` best by prediction; what is expected beyond a limit on a measured cost only in need."""
+    members = list(dict.fromkeys(population))
+    excess = predictions.excess(members)
+    within = [member for member, over in zip(members, excess, strict=True) if over == 0]
+    behind = [members[index] for index in np.argsort(excess, kind="stable") if excess[index] > 0]
+    return breeding.survivors(within, predictions.objectives(within), most, rng, behind)

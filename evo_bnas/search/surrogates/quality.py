@@ -16,6 +16,14 @@ def kendall(score: np.ndarray, error: np.ndarray) -> float:
     return tau(score, error) or 0.0
 
 
+def chance(n: int) -> float:
+    """The standard deviation of tau where n networks, 2 or more, are ranked by chance.
+
+    Kendall, "A new measure of rank correlation", Biometrika 30, 1938.
+    """
+    return float((2 * (2 * n + 5) / (9 * n * (n - 1))) ** 0.5)
+
+
 def cross_validated(surrogate: Surrogate, sample: Sample, rng: np.random.Generator) -> np.ndarray:
     """Tau on each of five folds (5,), ranked by a model that was fitted to the other four.
 
