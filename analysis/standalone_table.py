@@ -1,7 +1,8 @@
 """Train every network of a small space alone, with several seeds, and write what came out as a table.
 
 Run it with `python -m analysis.standalone_table`; it may be interrupted or killed, and called again it goes
-on. Seeds may be trained side by side: `--only 0` and `--only 1` in two processes, then once without it.
+on. Networks are trained side by side with `--workers 2`; seeds with `--only 0` and `--only 1` in two
+processes, then once without it.
 The table is known answers for explorers (`evaluate/table.py`) and the truth that `analysis.fidelity`
 compares supernets with.
 """
@@ -9,8 +10,9 @@ compares supernets with.
 import argparse
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -18,15 +20,17 @@ import numpy as np
 import torch
 
 from analysis import command
-from evo_bnas import console, data
+from evo_bnas import console
 from evo_bnas.binary.execute import BINARY
 from evo_bnas.binary.network import Network
-from evo_bnas.data import Images
-from evo_bnas.durable import write_bytes
-from evo_bnas.evaluate.engine import InProcess
+from evo_bnas.cluster import open_engine
+from evo_bnas.data.dataset import Dataset, Images, load
+from evo_bnas.data.settings import Data
+from evo_bnas.durable import file_name, write_bytes
 from evo_bnas.evaluate.evaluators import Conditions
 from evo_bnas.evaluate.standalone import StandAlone
-from evo_bnas.progress import Progress, silent
+from evo_bnas.progress import Report, silent
+from evo_bnas.recipe import Engine
 from evo_bnas.results.journal import Journal
 from evo_bnas.search.design import Design
 from evo_bnas.search.loop import search
@@ -38,8 +42,10 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule
 from evo_bnas.train.randomness import Stream, torch_seed
 from evo_bnas.train.retrain import retrain
+from evo_bnas.yaml_file import validate
 
 BATCH = 128  # of calibration and scoring
+ATTEMPTS = 2  # at a training that fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Task:
     """What is trained, and how."""
 
     space: Space
-    dataset: data.Dataset
+    dataset: Dataset
     schedule: Schedule
 
     @property
@@ -57,27 +63,7 @@ class Task:
 
     def scorer(self, seed: int, scratch: Path) -> StandAlone:
         """What trains and scores networks with one seed."""
-        schedule = replace(self.schedule, seed=seed)
-
-        def trained(architecture: Architecture) -> Network:
-            blueprint = self.space.draw(architecture)
-            network = Network(blueprint, seed=torch_seed(seed, Stream.WEIGHTS))
-            checkpoint = Checkpoint(scratch / f"seed{seed}.safetensors")
-            checkpoint.remove()
-            retrain(
-                network,
-                self.dataset.train,
-                schedule,
-                stage="alone",
-                mode=BINARY,
-                precision="float32",
-                checkpoint=checkpoint,
-                report=silent,
-            )
-            checkpoint.remove()
-            network.set_statistics(calibrate(network.run, self.dataset.train.x, BATCH))
-            return network.eval()
-
+        own = replace(self, schedule=replace(self.schedule, seed=seed))
         conditions = Conditions(
             data=self.dataset.fingerprint,
             images=len(self.unseen),
@@ -87,27 +73,54 @@ class Task:
             device="cpu",
         )
         return StandAlone(
-            self.space, trained, search=self.unseen, conditions=conditions, training=asdict(schedule)
+            self.space,
+            partial(own.trained, scratch),
+            search=self.unseen,
+            conditions=conditions,
+            training=asdict(own.schedule),
         )
 
+    def trained(self, scratch: Path, architecture: Architecture, protocol: str) -> Network:
+        """A network trained from scratch, or from its checkpoint in the folder on, and calibrated."""
+        network = Network(self.space.draw(architecture), seed=torch_seed(self.schedule.seed, Stream.WEIGHTS))
+        checkpoint = Checkpoint(scratch / f"{file_name(f'{protocol}-{architecture.key}')}.safetensors")
+        retrain(
+            network,
+            self.dataset.train,
+            self.schedule,
+            stage="alone",
+            mode=BINARY,
+            precision="float32",
+            checkpoint=checkpoint,
+            report=silent,
+        )
+        checkpoint.remove()
+        network.set_statistics(calibrate(network.run, self.dataset.train, BATCH))
+        return network.eval()
 
-def errors(task: Task, seed: int, folder: Path, report: Callable[[Progress], None]) -> dict[str, float]:
+
+def errors(task: Task, seed: int, folder: Path, engine: Engine, report: Report) -> dict[str, float]:
     """The error of every network with one seed, by key; only what the folder's journal lacks is trained."""
+    folder = folder.absolute()  # workers stand in another one
+    scorer = task.scorer(seed, folder)
     networks = list(task.space.enumerate())
     problem = Problem(task.space, ("error", "ops"), {})
     with Journal(folder / f"seed{seed}.jsonl") as book:
-        search(
-            problem,
-            Design(networks),
-            InProcess(task.scorer(seed, folder)),
-            book,
-            evaluations=len(networks),
-            batch=1,
-            seed=seed,
-            report=lambda step: report(
-                replace(step, stage=f"alone, seed {seed}", unit="networks", figures="")
-            ),
-        )
+        left = book.archive.left(len(networks), ATTEMPTS)
+        with open_engine(engine, scorer, left, folder=folder) as trainers:
+            search(
+                problem,
+                Design(networks),
+                trainers,
+                book,
+                evaluations=len(networks),
+                batch=1,
+                seed=seed,
+                attempts=ATTEMPTS,
+                report=lambda step: report(
+                    replace(step, stage=f"alone, seed {seed}", unit="networks", figures="")
+                ),
+            )
         return {proposal.key: score.objectives["error"] for proposal, score in book.archive.scored}
 
 
@@ -162,6 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", default="digits", help="(default %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings a network (default %(default)s)")
     parser.add_argument("--only", type=int, help="train this seed alone, and write no table")
+    parser.add_argument("--workers", type=int, default=1, help="processes that train (default %(default)s)")
+    parser.add_argument("--address", help="of a Ray cluster, for the workers (default: one's own)")
     parser.add_argument("--epochs", type=int, default=40, help="(default %(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("runs/out/standalone"), help="of the journals")
     parser.add_argument("--out", type=Path, default=Path("tables"), help="of the table (default %(default)s)")
@@ -170,15 +185,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _study(asked: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
-    dataset = data.load(asked.data, seed=0)
+    dataset = load(Data(name=asked.data), seed=0)
     space = catalogue.load(asked.space).fit(dataset.image, len(dataset.classes))
     schedule = Schedule(epochs=asked.epochs, batch=64, lr=1e-2, decay=5e-6, seed=0)
     task = Task(space, dataset, schedule)
     folder = asked.folder / f"{space.name}-{asked.data}-{asked.epochs}"
     folder.mkdir(parents=True, exist_ok=True)
+    engine = validate(Engine, {"workers": asked.workers, "address": asked.address}, "--workers")
     seeds = range(asked.seeds) if asked.only is None else [asked.only]
     with console.progress() as report:
-        by_seed = {seed: errors(task, seed, folder, report) for seed in seeds}
+        by_seed = {seed: errors(task, seed, folder, engine, report) for seed in seeds}
     if asked.only is not None:
         return
     asked.out.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,17 @@ from statistics import fmean
 import pandas as pd
 
 from evo_bnas import findings, workflow
+from evo_bnas.cluster import open_engine
 from evo_bnas.errors import UsageError
-from evo_bnas.evaluate.engine import Evaluator, InProcess
+from evo_bnas.evaluate.engine import Evaluator
 from evo_bnas.evaluate.evaluators import SupernetEvaluator
 from evo_bnas.progress import Report, silent
+from evo_bnas.recipe import Engine
 from evo_bnas.results.fidelity import LEAST
 from evo_bnas.results.journal import Journal, read
+from evo_bnas.retraining import stand_alone
 from evo_bnas.run import Run
+from evo_bnas.score import EXACT
 from evo_bnas.search.design import Design, spread
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
@@ -27,12 +31,14 @@ def measure(
     """Score networks spread over the ops with the supernet and, each trained from scratch, alone.
 
     Trainings are as the recipe retrains, but for `epochs` and for their seeds, which count from that of the
-    run. Each way to score has a journal of its own: the same call continues what was interrupted, and one
-    for more networks or seeds adds to what is there. Writes table and picture. Raises UsageError where the
-    run has no supernet, where there are fewer than 3 networks to train, and where fewer have scores.
+    run; they run side by side where the recipe asks for workers. Each way to score has a journal of its own:
+    the same call continues what was interrupted, and one for more networks or seeds adds to what is there.
+    Writes table and picture. Raises UsageError where the run has no supernet, where there are fewer than 3
+    networks to train, and where fewer have scores.
     """
     run.need_supernet()
-    problem = Problem(run.space, ("error", "ops"), run.recipe.search.limits)
+    limits = {name: limit for name, limit in run.recipe.search.limits.items() if name in EXACT}
+    problem = Problem(run.space, ("error", "ops"), limits)
     chosen = spread(problem, networks, run.recipe.seed)
     if len(chosen) < LEAST:
         raise UsageError(
@@ -43,12 +49,13 @@ def measure(
     with run.lock(run.fidelity):
         supernet = workflow.evaluator(run)
         name = f"supernet-{supernet.weights}-{supernet.conditions.hash}"
-        estimated = _errors(run, problem, chosen, _search_first(run, supernet), name, "supernet", report)
+        known = _search_first(run, supernet)
+        estimated = _errors(run, problem, chosen, known, Engine(), name, "supernet", report)
         measured = {}
         for seed in range(run.recipe.seed, run.recipe.seed + seeds):
-            alone = workflow.stand_alone(run, epochs, seed)
+            alone = stand_alone(run, epochs, seed)
             name, stage = f"stand-alone-{alone.protocol}", f"stand-alone, seed {seed}"
-            measured[seed] = _errors(run, problem, chosen, alone, name, stage, report)
+            measured[seed] = _errors(run, problem, chosen, alone, run.recipe.engine, name, stage, report)
         rows = [
             {
                 "key": one.key,
@@ -74,23 +81,27 @@ def _errors(
     problem: Problem,
     chosen: list[Architecture],
     scorer: Evaluator,
+    hands: Engine,
     name: str,
     stage: str,
     report: Report,
 ) -> Errors:
     """Score what the journal of this name has no scores of, as a search would; all of its errors."""
+    asked, attempts = len(chosen), run.recipe.search.attempts
     with Journal(run.fidelity / f"{name}.jsonl") as book:
-        search(
-            problem,
-            Design(chosen),
-            InProcess(scorer),
-            book,
-            evaluations=len(chosen),
-            batch=1,  # so that an interrupted call for many networks binds no later one for few
-            seed=run.recipe.seed,
-            attempts=run.recipe.search.attempts,
-            report=lambda step: report(replace(step, stage=stage, unit="networks", figures="")),
-        )
+        left = book.archive.left(asked, attempts)
+        with open_engine(hands, scorer, left, run.compute.device, run.folder) as engine:
+            search(
+                problem,
+                Design(chosen),
+                engine,
+                book,
+                evaluations=asked,
+                batch=1,  # so that an interrupted call for many networks binds no later one for few
+                seed=run.recipe.seed,
+                attempts=attempts,
+                report=lambda step: report(replace(step, stage=stage, unit="networks", figures="")),
+            )
         return {proposal.key: score.objectives["error"] for proposal, score in book.archive.scored}
 
 

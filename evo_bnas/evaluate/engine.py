@@ -17,7 +17,10 @@ class Engine(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many to keep under way; 0 for a synchronous search, which asks when nothing is pending."""
+        """How many to keep under way; 0 for a synchronous search, which asks when nothing is pending.
+
+        A synchronous engine returns scores in order of submission, whoever made them.
+        """
 
     def submit(self, id: int, architecture: Architecture) -> None:
         """Take an architecture to be scored."""
@@ -42,10 +45,14 @@ class InProcess:
         if not self._waiting:
             return []
         id, architecture = self._waiting.popleft()
-        begin = perf_counter()
-        try:
-            (score,) = self._evaluator([architecture])
-        except Exception as failure:
-            reason = f"{type(failure).__name__}: {failure}"
-            score = Score.failed(reason, seconds=perf_counter() - begin)
-        return [(id, score)]
+        return [(id, attempt(self._evaluator, architecture))]
+
+
+def attempt(evaluator: Evaluator, architecture: Architecture) -> Score:
+    """The score of one architecture; what the evaluator raises is the reason of a failed one."""
+    begin = perf_counter()
+    try:
+        (score,) = evaluator([architecture])
+    except Exception as failure:
+        return Score.failed(f"{type(failure).__name__}: {failure}", seconds=perf_counter() - begin)
+    return score

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 
+import torch
+
 from evo_bnas.binary.network import Network
-from evo_bnas.data import Images
+from evo_bnas.data.dataset import Images
 from evo_bnas.evaluate.evaluators import Conditions, classified, error_of
 from evo_bnas.results.pick import pack_correct
 from evo_bnas.score import Score, exact_objectives
@@ -17,14 +19,16 @@ from evo_bnas.space.genes import Architecture, Space
 class StandAlone:
     """Trains a network of its own for every architecture, then counts its errors on the search split.
 
-    `train` gives the network trained and calibrated. The weights are not kept, so no score names them: its
-    protocol covers, besides the conditions, the settings of the training as JSON values.
+    `train` gives the network trained and calibrated; the protocol, which it is told as well, names the
+    training wherever it keeps checkpoints. The weights are not kept, so no score names them: its protocol
+    covers, besides the conditions, the settings of the training as JSON values. Where `train` can be pickled,
+    networks may be trained in other processes, with the threads and on the kind of device of the conditions.
     """
 
     def __init__(
         self,
         space: Space,
-        train: Callable[[Architecture], Network],
+        train: Callable[[Architecture, str], Network],
         *,
         search: Images,
         conditions: Conditions,
@@ -33,7 +37,7 @@ class StandAlone:
         self._space = space
         self._train = train
         self._search = search
-        self._batch = conditions.batch
+        self._conditions = conditions
         self.protocol = protocol(conditions, training)
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
@@ -41,7 +45,10 @@ class StandAlone:
 
     def _score(self, architecture: Architecture) -> Score:
         started = time.perf_counter()
-        correct = classified(self._train(architecture), self._search, self._batch)
+        torch.set_num_threads(self._conditions.threads)
+        network = self._train(architecture, self.protocol)
+        search = self._search.to(torch.device(self._conditions.device))
+        correct = classified(network, search, search.y, self._conditions.batch)
         return Score(
             "ok",
             {"error": error_of(correct), **exact_objectives(self._space.cost(architecture))},

@@ -1,5 +1,6 @@
 """The search itself: ask an explorer, write it down, have it scored, write that down, go on."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ from evo_bnas.results.journal import Journal
 from evo_bnas.score import Score
 from evo_bnas.search.explorer import Draft, Explorer
 from evo_bnas.search.problem import Problem
+
+_log = logging.getLogger(__name__)
 
 STALL = 1e-3  # relative gain of hypervolume below which a search stands still
 HOPELESS = 8  # evaluations that have to fail, before the first success, to end a search
@@ -38,80 +41,45 @@ def search(
     `evaluations` and `seconds` (of evaluation, summed) count what stands in the journal already, but not
     what a warm start brought; `stall` ends the search when that many evaluations in a row gained less than
     0.1 % of hypervolume. What fails is tried up to `attempts` times, and counts as one evaluation. A
-    synchronous engine gets `batch` proposals whenever all earlier ones are settled, any other as many as it
-    has capacity for. Called again with the same journal it finishes what was under way and goes on; the
-    synchronous search then writes what it would have written without the interruption.
+    synchronous engine gets `batch` proposals whenever all earlier ones are settled. Any other is kept at its
+    capacity, and the explorer asked for as many as are missing, once these are `batch` or half of it.
+    Called again with the same journal it finishes what was under way and goes on; the synchronous search
+    then writes what it would have written without the interruption.
 
     At Ctrl-C nothing new is begun; what is under way is finished and written down, then KeyboardInterrupt
     rises. The second Ctrl-C rises at once, and nothing that was written is lost by it. Raises UsageError
     where the first evaluations all fail.
     """
     archive = journal.archive
-    under_way: set[int] = set()
-
-    def submit(proposals: Sequence[Proposal]) -> None:
-        for proposal in proposals:
-            under_way.add(proposal.id)
-            engine.submit(proposal.id, problem.space.parse(proposal.key))
-
-    def start(drafts: Sequence[Draft]) -> None:
-        numbered = enumerate(drafts, len(archive.proposals))
-        seen = len(archive.scores)
-        proposals = [Proposal(id, d.architecture.key, d.origin, seen, d.predicted) for id, d in numbered]
-        journal.propose(proposals)
-        submit(proposals)
-
-    pending = archive.pending
-    submit(archive.due(attempts))
-    if engine.capacity == 0 and pending and pending[0].seen == len(archive.scores):
-        # None of them is scored, so they may be what a kill left of a batch while it was written. A pure
-        # explorer gives that batch again: asked about the archive before it.
-        earlier = archive.before(pending[0].id)
-        drafts = ask(explorer, earlier, min(batch, evaluations - earlier.asked), seed, attempts)
-        if [d.architecture.key for d in drafts[: len(pending)]] == [p.key for p in pending]:
-            start(drafts[len(pending) :])
-
     volume = Hypervolume(problem.objectives, problem.bounds())
+    going = _Search(problem, explorer, engine, journal, evaluations, batch, seed, attempts)
+    going.take_up()
     for id, score in archive.scores.items():
-        if id not in under_way:
+        if id not in going.under_way:
             volume.add(score.objectives)
-    fresh: list[Score] = []
     with deferred() as interrupted:
+        told = False
         while True:
             spent = _spent(archive, volume, evaluations, seconds, stall)
-            most = engine.capacity or (0 if under_way else batch)
-            room = min(most - len(under_way), evaluations - archive.asked)
-            if room > 0 and not spent and not interrupted():
-                start(ask(explorer, archive, room, seed, attempts))
-            if not under_way:
+            if not spent and not interrupted():
+                going.propose(going.room())
+            if not going.under_way:
                 break
+            if interrupted() and not told:
+                told = True
+                left = len(going.under_way)
+                _log.warning("interrupted: %d under way to be finished; Ctrl-C again stops at once", left)
             scores = engine.poll()
             if not scores:
                 continue
-            journal.answer(scores)
-            under_way -= {id for id, _ in scores}
-            failed = [id for id, score in scores if score.status == "failed"]
-            again = {id for id in failed if archive.attempts[id] < attempts}
+            again = going.write_down(scores)
             for id, score in scores:
                 if id not in again:
                     volume.add(score.objectives)
-            fresh += [score for _, score in scores]
-            if len(fresh) >= min(HOPELESS, evaluations * attempts) and all(
-                s.status == "failed" for s in fresh
-            ):
-                raise UsageError(
-                    f"the first {len(fresh)} evaluations all failed, the last with {fresh[-1].reason}; "
-                    "mend that, and the same command goes on"
-                )
-            if interrupted():
-                figures = (
-                    f"interrupted: {len(under_way)} under way to be finished; Ctrl-C again stops at once"
-                )
-            else:
-                submit([archive.proposals[id] for id, _ in scores if id in again])
-                figures = _figures(archive, volume)
-            done = archive.asked - len(under_way)
-            report(Progress("search", done, evaluations, "evaluations", figures))
+            if not interrupted():
+                going.submit([archive.proposals[id] for id in again])
+            done = archive.asked - len(going.under_way)
+            report(Progress("search", done, evaluations, "evaluations", _figures(archive, volume)))
         if interrupted():
             raise KeyboardInterrupt
     return spent or "Every network within the limits that the explorer could find is scored."
@@ -121,6 +89,100 @@ def ask(explorer: Explorer, archive: Archive, n: int, seed: int, attempts: int) 
     """What an explorer proposes next: the same for the same archive, since that decides the generator."""
     rng = np.random.default_rng([seed, len(archive.proposals)])
     return explorer.propose(archive, archive.due(attempts), n, rng)
+
+
+class _Search:
+    """What is under way, and the order of things: written down, then handed on."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        explorer: Explorer,
+        engine: Engine,
+        journal: Journal,
+        evaluations: int,
+        batch: int,
+        seed: int,
+        attempts: int,
+    ) -> None:
+        self.under_way: set[int] = set()
+        self._problem = problem
+        self._explorer = explorer
+        self._engine = engine
+        self._journal = journal
+        self._archive = journal.archive
+        self._evaluations = evaluations
+        self._batch = batch
+        self._seed = seed
+        self._attempts = attempts
+        self._failures: list[Score] | None = []  # since the search was called; None after a success
+
+    def take_up(self) -> None:
+        """Submit what an earlier search left unfinished, and complete a batch that it was writing."""
+        pending = self._archive.pending
+        self.submit(self._archive.due(self._attempts))
+        if not pending or self._engine.capacity or pending[0].seen != len(self._archive.scores):
+            return
+        # None of them is scored, so they may be what a kill left of a batch while it was written. A pure
+        # explorer gives that batch again: asked about the archive before it.
+        earlier = self._archive.before(pending[0].id)
+        size = min(self._batch, self._evaluations - earlier.asked)
+        drafts = ask(self._explorer, earlier, size, self._seed, self._attempts)
+        if [d.architecture.key for d in drafts[: len(pending)]] == [p.key for p in pending]:
+            self._start(drafts[len(pending) :])
+
+    def room(self) -> int:
+        """How many proposals to ask for now.
+
+        An asynchronous engine is filled up in groups, since to ask an explorer for many costs little more
+        than to ask it for one. Half of the capacity is what it evaluates, the other half what waits.
+        """
+        left = self._evaluations - self._archive.asked
+        if not (capacity := self._engine.capacity):
+            return 0 if self.under_way else min(self._batch, left)
+        room = min(capacity - len(self.under_way), left)
+        return room if room >= min(self._batch, capacity // 2, left) else 0
+
+    def propose(self, n: int) -> None:
+        """Ask for so many proposals and start them."""
+        if n > 0:
+            self._start(ask(self._explorer, self._archive, n, self._seed, self._attempts))
+
+    def submit(self, proposals: Sequence[Proposal]) -> None:
+        """Hand on what is written down."""
+        for proposal in proposals:
+            self.under_way.add(proposal.id)
+            self._engine.submit(proposal.id, self._problem.space.parse(proposal.key))
+
+    def write_down(self, scores: Sequence[tuple[int, Score]]) -> list[int]:
+        """Answer proposals; returns the ids of those that failed and may be tried again.
+
+        Raises UsageError where all that were scored failed, and they are enough to give up.
+        """
+        self._journal.answer(scores)
+        self.under_way -= {id for id, _ in scores}
+        self._give_up([score for _, score in scores])
+        failed = [id for id, score in scores if score.status == "failed"]
+        return [id for id in failed if self._archive.attempts[id] < self._attempts]
+
+    def _start(self, drafts: Sequence[Draft]) -> None:
+        numbered = enumerate(drafts, len(self._archive.proposals))
+        seen = len(self._archive.scores)
+        proposals = [Proposal(id, d.architecture.key, d.origin, seen, d.predicted) for id, d in numbered]
+        self._journal.propose(proposals)
+        self.submit(proposals)
+
+    def _give_up(self, scores: Sequence[Score]) -> None:
+        """Raise UsageError at the last of too many failures."""
+        if self._failures is None or any(score.status == "ok" for score in scores):
+            self._failures = None
+            return
+        self._failures += scores
+        if len(self._failures) >= min(HOPELESS, self._evaluations * self._attempts):
+            raise UsageError(
+                f"the first {len(self._failures)} evaluations all failed, the last with "
+                f"{self._failures[-1].reason}; mend that, and the same command goes on"
+            )
 
 
 def _spent(

@@ -1,10 +1,14 @@
 """Augmentation of a whole batch on its device, by index arithmetic."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+_ALL = slice(None)
+_Draw = Callable[[int], Tensor]  # one number from 0 to below this for each image
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,43 +19,49 @@ class Augmentation:
     flip: bool = False
     cutout: int = 0  # side of the erased square in pixels; 0: none
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """A new batch of the same shape (batch, channels, height, width)."""
+    def __call__(
+        self, images: Tensor, generator: torch.Generator, batch: int | None = None, part: slice = _ALL
+    ) -> Tensor:
+        """New images of the same shape (images, channels, height, width).
+
+        They may be part of a larger batch: then each is varied as it is in the whole.
+        """
+
+        def draw(high: int) -> Tensor:
+            size = (batch or len(images),)
+            return torch.randint(high, size, generator=generator, device=generator.device)[part]
+
         if self.crop:
-            images = _crop(images, self.crop, generator)
+            images = _crop(images, self.crop, draw)
         if self.flip:
-            images = _flip(images, generator)
+            images = _flip(images, draw)
         if self.cutout:
-            images = _cutout(images, self.cutout, generator)
+            images = _cutout(images, self.cutout, draw)
         return images
 
 
-def _integers(high: int, count: int, generator: torch.Generator) -> Tensor:
-    return torch.randint(high, (count,), generator=generator, device=generator.device)
-
-
-def _crop(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
+def _crop(images: Tensor, pad: int, draw: _Draw) -> Tensor:
     count, _, height, width = images.shape
     # Normalised images: the value 0 of the border is the mean of the train part.
     padded = F.pad(images, (pad,) * 4)
-    top, left = (_integers(2 * pad + 1, count, generator) for _ in range(2))
+    top, left = (draw(2 * pad + 1) for _ in range(2))
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.arange(width, device=images.device)
     which = torch.arange(count, device=images.device)[:, None, None]
     return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
-def _flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    flipped = _integers(2, len(images), generator).bool()
+def _flip(images: Tensor, draw: _Draw) -> Tensor:
+    flipped = draw(2).bool()
     return torch.where(flipped[:, None, None, None], images.flip(3), images)
 
 
-def _cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    count, _, height, width = images.shape
+def _cutout(images: Tensor, side: int, draw: _Draw) -> Tensor:
+    *_, height, width = images.shape
 
     def inside(size: int) -> Tensor:
         # The centre may be anywhere, so that squares at the border are cut off.
-        distance = torch.arange(size, device=images.device) - _integers(size, count, generator)[:, None]
+        distance = torch.arange(size, device=images.device) - draw(size)[:, None]
         return (distance >= -(side // 2)) & (distance < side - side // 2)
 
     square = inside(height)[:, None, :, None] & inside(width)[:, None, None, :]

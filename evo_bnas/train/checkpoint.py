@@ -32,15 +32,14 @@ class Checkpoint:
             # A tensor that no step has used yet has no moments: Adam passes it over.
             moments = optimizer.state.get(parameter, {})
             state |= {f"adam/{moment}/{name}": value for moment, value in moments.items()}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        weights_file.write(self.path, "checkpoint", state, {"step": str(step)})
+        self.write(step, state)
         self._saved = time.monotonic()
 
     def restore(self, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
         """Put weights and moments back; the number of steps done, 0 where there is no file."""
-        if not self.path.exists():
+        step, state = self.read()
+        if not state:
             return 0
-        state, header = weights_file.read(self.path, "checkpoint")
         moments: dict[str, dict[str, Tensor]] = {}
         weights: dict[str, Tensor] = {}
         for address, value in state.items():
@@ -57,7 +56,19 @@ class Checkpoint:
         for name, values in moments.items():
             device = parameters[name].device
             optimizer.state[parameters[name]] = {m: value.to(device) for m, value in values.items()}
-        return self._step(header)
+        return step
+
+    def write(self, step: int, state: Mapping[str, Tensor]) -> None:
+        """Replace the file by the state of a training after so many steps."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        weights_file.write(self.path, "checkpoint", state, {"step": str(step)})
+
+    def read(self) -> tuple[int, dict[str, Tensor]]:
+        """Steps done and the state after them: 0 and nothing where there is no file."""
+        if not self.path.exists():
+            return 0, {}
+        state, header = weights_file.read(self.path, "checkpoint")
+        return self._step(header), state
 
     def remove(self) -> None:
         """Delete the file once the training's result is saved."""

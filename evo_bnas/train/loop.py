@@ -2,18 +2,20 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from evo_bnas.blueprint import Node, tensors
+from evo_bnas.data.dataset import Images
 from evo_bnas.interrupt import deferred
 from evo_bnas.progress import Progress, Report
 from evo_bnas.train.augment import Augmentation
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.randomness import Stream, generator, torch_generator
+from evo_bnas.train.ranks import ALONE, Ranks
 
 # One training step's loss, already propagated backward: images, labels, step -> loss.
 Backward = Callable[[Tensor, Tensor, int], Tensor]
@@ -63,18 +65,18 @@ def train(
     parameters: Mapping[str, Tensor],
     latent: frozenset[str],
     backward: Backward,
-    images: Tensor,
-    labels: Tensor,
+    images: Images,
     schedule: Schedule,
     *,
     checkpoint: Checkpoint,
     report: Report,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train the parameters in place, from the checkpoint on where there is one.
 
     `latent` names the parameters that become binary; they alone decay. The loss of the last step of each
     epoch and the speed are reported. A finished training leaves its checkpoint: remove it once the result
-    is saved.
+    is saved. Of several `ranks` each calls this with the same arguments, and ends with the same weights.
     """
     optimizer = _adam(parameters, latent)
     decaying, _ = optimizer.param_groups
@@ -82,16 +84,18 @@ def train(
     step = first = checkpoint.restore(parameters, optimizer)
     started = time.monotonic()
     with deferred() as interrupted:
-        while step < steps:
-            epoch, within = divmod(step, per_epoch)
-            # Without blocking: a GPU works on the last step while the next one is prepared.
-            chosen = _batch(schedule, len(images), epoch, within).to(images.device, non_blocking=True)
+        # Nothing in a step waits for a GPU: it works on the last one while the next one is prepared.
+        for chosen in _batches(schedule, len(images), images.device, first):
             noise = torch_generator(schedule.seed, Stream.AUGMENTATION, step, images.device)
             for group in optimizer.param_groups:
                 group["lr"] = schedule.lr_at(step, steps)
             decaying["weight_decay"] = schedule.decay_at(step, steps)
             optimizer.zero_grad(set_to_none=True)
-            loss = backward(schedule.augmentation(images[chosen], noise), labels[chosen], step)
+            part = ranks.part(len(chosen))
+            own = chosen[part]
+            varied = schedule.augmentation(images[own], noise, len(chosen), part)
+            loss = backward(varied, images.y[own], step)
+            loss = ranks.average(parameters.values(), loss, len(own) / len(chosen))
             if schedule.clip is not None:
                 torch.nn.utils.clip_grad_norm_(parameters.values(), schedule.clip)
             optimizer.step()
@@ -106,10 +110,13 @@ def train(
                 raise KeyboardInterrupt
 
 
-def _batch(schedule: Schedule, images: int, epoch: int, within: int) -> Tensor:
-    """Indices of one batch: each epoch has its own order."""
-    order = generator(schedule.seed, Stream.ORDER, epoch).permutation(images)
-    return torch.from_numpy(order[within * schedule.batch : (within + 1) * schedule.batch])
+def _batches(schedule: Schedule, images: int, device: torch.device, first: int) -> Iterator[Tensor]:
+    """Indices of the images of each step from the first one on; each epoch has its own order."""
+    per_epoch = schedule.steps_per_epoch(images)
+    for epoch in range(first // per_epoch, schedule.epochs):
+        order = generator(schedule.seed, Stream.ORDER, epoch).permutation(images)
+        batches = torch.from_numpy(order).to(device).split(schedule.batch)[:per_epoch]
+        yield from batches[first % per_epoch if epoch == first // per_epoch else 0 :]
 
 
 def latent_weights(nodes: Iterable[Node]) -> frozenset[str]:

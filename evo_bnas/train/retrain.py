@@ -5,7 +5,7 @@ from torch import Tensor
 
 from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.network import Network
-from evo_bnas.data import Images
+from evo_bnas.data.dataset import Images
 from evo_bnas.progress import Report
 from evo_bnas.train.annealing import annealed
 from evo_bnas.train.checkpoint import Checkpoint
@@ -29,7 +29,7 @@ def retrain(
     Martinez et al. (Real-to-Binary, 2020) and Liu et al. (ReActNet, 2020) train in these two stages.
     """
     network.train()
-    steps = schedule.steps(len(images.x))
+    steps = schedule.steps(len(images))
 
     def backward(x: Tensor, labels: Tensor, step: int) -> Tensor:
         with training_format(precision, x.device):
@@ -43,8 +43,7 @@ def retrain(
         dict(network.named_parameters()),
         latent_weights(network.blueprint.nodes),
         backward,
-        images.x,
-        images.y,
+        images,
         schedule,
         checkpoint=checkpoint,
         report=report,

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evo_bnas.binary.execute import BINARY, Mode
-from evo_bnas.data import Images
+from evo_bnas.data.dataset import Images
 from evo_bnas.progress import Report, silent
 from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.samplers import Sampler
@@ -17,6 +17,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule, latent_weights, train
 from evo_bnas.train.precision import Precision, training_format
 from evo_bnas.train.randomness import Stream, generator
+from evo_bnas.train.ranks import ALONE, Ranks
 from evo_bnas.train.teacher import Teacher, divergence
 
 
@@ -32,6 +33,7 @@ def train_supernet(
     precision: Precision = "float32",
     checkpoint: Checkpoint,
     report: Report = silent,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train in place: at every step the sampled architectures share one batch and one optimizer step.
 
@@ -43,7 +45,7 @@ def train_supernet(
     space = supernet.space
     largest = space.largest()
     in_place = teacher == "in-place"
-    steps = schedule.steps(len(images.x))
+    steps = schedule.steps(len(images))
 
     def backward(x: Tensor, labels: Tensor, step: int) -> Tensor:
         now = annealed(mode, step / steps)
@@ -81,9 +83,9 @@ def train_supernet(
         dict(supernet.named_parameters()),
         latent_weights(space.envelope()),
         backward,
-        images.x,
-        images.y,
+        images,
         schedule,
         checkpoint=checkpoint,
         report=report,
+        ranks=ranks,
     )

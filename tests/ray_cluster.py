@@ -1,0 +1,30 @@
+"""Clusters of several nodes on this machine, for tests."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+from ray.cluster_utils import Cluster
+
+STORE = 80_000_000  # bytes, nearly the least that Ray takes
+
+
+@contextmanager
+def cluster(cpus: int = 2) -> Iterator[Any]:
+    """A cluster of one node with so many slots; all of it is gone afterwards."""
+    folder = tempfile.mkdtemp(prefix="ray-")  # short, since the paths of sockets are
+    # Without the processes that watch it, which take time to start.
+    watched = dict.fromkeys(("include_dashboard", "include_log_monitor"), False) | {"no_monitor": True}
+    head = {"num_cpus": cpus, "object_store_memory": STORE, "temp_dir": folder, **watched}
+    started: Any = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        yield started
+    finally:
+        with suppress(OSError):
+            started.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
