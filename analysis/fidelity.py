@@ -21,11 +21,12 @@ import torch
 
 from analysis import command
 from analysis.sharing import SHARINGS
-from evo_bnas import console, data
+from evo_bnas import console
 from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.network import Network
 from evo_bnas.binary.sign import SignGradient
-from evo_bnas.data import Dataset
+from evo_bnas.data.dataset import Dataset, load
+from evo_bnas.data.settings import Data
 from evo_bnas.durable import write_bytes
 from evo_bnas.evaluate.evaluators import classified, error_of
 from evo_bnas.evaluate.table import load_table
@@ -165,7 +166,7 @@ def _teacher(way: Way, space: Space, dataset: Dataset, scratch: Path) -> Teacher
         report=lambda _: None,
     )
     checkpoint.remove()
-    network.set_statistics(calibrate(partial(network.run, mode=Mode("real")), dataset.train.x, _SCORED_BATCH))
+    network.set_statistics(calibrate(partial(network.run, mode=Mode("real")), dataset.train, _SCORED_BATCH))
     network.eval()
     return lambda images: network(images, Mode("real"))
 
@@ -179,12 +180,14 @@ def _judge(
 ) -> dict[str, float]:
     """The error on the search part by key, with so many images for calibration."""
     order = generator(seed, Stream.CALIBRATION).permutation(len(dataset.train))
-    chosen = dataset.train.x[torch.from_numpy(order[:images])]
+    chosen = dataset.train[torch.from_numpy(order[:images])]
 
     def error(network: Architecture) -> float:
         own = partial(supernet, architecture=network)
         statistics = calibrate(own, chosen, _SCORED_BATCH)
-        return error_of(classified(partial(own, norm=statistics), dataset.search, _SCORED_BATCH))
+        return error_of(
+            classified(partial(own, norm=statistics), dataset.search, dataset.search.y, _SCORED_BATCH)
+        )
 
     return {network.key: error(network) for network in networks}
 
@@ -193,7 +196,7 @@ def outcomes(
     ways: Sequence[Way], seeds: Sequence[int], seconds: float, folder: Path
 ) -> Iterator[tuple[Way, int, Outcome]]:
     """Every way with every seed; what stands in the folder already is read."""
-    dataset = data.load("digits", seed=0)
+    dataset = load(Data(name="digits"), seed=0)
     space = catalogue.load(_SPACE).fit(dataset.image, len(dataset.classes))
     folder.mkdir(parents=True, exist_ok=True)
     for way in ways:

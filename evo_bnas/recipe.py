@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from evo_bnas.data.settings import Data
+from evo_bnas.data.source import describe
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.quantity import Real, Whole, parse
 from evo_bnas.score import EXACT, OBJECTIVES
 from evo_bnas.search import EXPLORERS
 from evo_bnas.shipped import shipped
-from evo_bnas.sources import SOURCES, describe
 from evo_bnas.yaml_file import Settings, flatten, read, validate
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 
 _COMMAND_LINE = "--set"
 
-# A run may go on with a recipe that asks for more of these; picking is done anew each time.
+# A run may go on with a recipe that asks for more of these; picking is done anew each time, and who does
+# the work has no say in a score.
 _MAY_GROW = ("search.evaluations", "search.seconds", "retrain.top")
-_MAY_CHANGE = "pick."
+_HANDS = ("workers", "cpus", "gpus", "address", "synchronous", "deadline")
+_MAY_CHANGE = ("pick.", *(f"engine.{field}" for field in _HANDS))
 
 _TEACHERS = ("none", "in-place")  # or a file
+
+_COSTS = tuple(name for name in OBJECTIVES if name != "error")
 
 
 def _one_of(kind: str, known: Sequence[str]) -> Callable[[str], str]:
@@ -45,7 +50,7 @@ def _distinct(objectives: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _limits(known: Sequence[str]) -> Callable[[object], object]:
-    """Read the greatest allowed value of each objective, in the unit of that objective."""
+    """Read the greatest allowed value of each of these objectives, in the unit of that objective."""
 
     def read_limits(limits: object) -> object:
         if not isinstance(limits, dict):
@@ -53,7 +58,9 @@ def _limits(known: Sequence[str]) -> Callable[[object], object]:
         values = {}
         for name, value in limits.items():
             if name in OBJECTIVES and name not in known:
-                raise ValueError(f"{name} is measured, not counted; choose from {', '.join(known)}")
+                raise ValueError(
+                    f"{name} is no cost; choose from {', '.join(known)}, or set search.max_error"
+                )
             if name not in OBJECTIVES:
                 raise ValueError(f"unknown objective {name!r}; {suggestion(str(name), known)}")
             try:
@@ -76,15 +83,10 @@ _Count = Annotated[Whole, Field(ge=1)]
 _Amount = Annotated[Whole, Field(ge=0)]
 _Rate = Annotated[Real, Field(gt=0)]
 _Decay = Annotated[Real, Field(ge=0)]
+_Part = Annotated[Real, Field(ge=0)]  # of a processor
 _Share = Annotated[Real, Field(ge=0, le=1)]
 _Seconds = Annotated[Real, Field(gt=0)]
 _Objective = Annotated[str, AfterValidator(_one_of("objective", tuple(OBJECTIVES)))]
-
-
-class Data(Settings):
-    """The images."""
-
-    name: Annotated[str, AfterValidator(_one_of("data set", tuple(SOURCES)))]
 
 
 class Augment(Settings):
@@ -126,6 +128,9 @@ class Supernet(Training):
     sign_gradient: Literal["ste", "approx", "tanh"] = "approx"  # of the sign of the activations
     sign_clip: _Rate = 1.0  # of ste: no gradient passes where |x| is greater
     augment: Augment = Augment()
+    # Processes that train together, each with its part of every batch. More than one is Ray. Batch norm is
+    # over a part, so other ranks make other weights: what a run is, and not only who does the work.
+    ranks: _Count = 1
 
     @model_validator(mode="after")
     def _every_option_has_a_say(self) -> Self:
@@ -133,6 +138,8 @@ class Supernet(Training):
             raise ValueError(
                 f"sign_clip belongs to sign_gradient ste, not {self.sign_gradient}; leave it out"
             )
+        if self.ranks > self.batch:
+            raise ValueError(f"{self.ranks} ranks cannot share a batch of {self.batch}; ask for fewer")
         if self.label_smoothing and self.teacher_file is not None:
             raise ValueError(
                 f"label_smoothing: networks taught by {self.teacher} see no labels; leave it out"
@@ -157,7 +164,9 @@ class Search(Settings):
         "ops",
         "params",
     )
-    limits: Annotated[dict[str, float], BeforeValidator(_limits(EXACT))] = Field(default_factory=dict)
+    # On exact costs nothing beyond them is proposed. What is measured beyond that of latency_ms is on record,
+    # is a parent only in need, and is neither on the front nor picked.
+    limits: Annotated[dict[str, float], BeforeValidator(_limits(_COSTS))] = Field(default_factory=dict)
     batch: _Count = 16  # proposals at once; 1 is steady state
     population: Annotated[Whole, Field(ge=2)] = 20
     polish: _Amount = 0  # so many evaluations at the end for what is one gene from the front
@@ -172,6 +181,7 @@ class Evaluate(Settings):
 
     # packed: with XNOR and popcount, on the CPU. auto: packed, but torch where the run has a GPU.
     backend: Literal["auto", "packed", "torch"] = "auto"
+    batch: _Count = 128  # images of one forward pass; sums round by it, so it belongs to the protocol
 
 
 class Pick(Settings):
@@ -192,20 +202,39 @@ class Retrain(Training):
     top: _Count = 1  # so many of the best
 
 
-def _one_worker(workers: int) -> int:
-    if workers != 1:
-        raise ValueError(f"{workers} workers are not supported yet: scores are computed in one process")
-    return workers
-
-
 class Engine(Settings):
     """Where the work is done."""
 
-    workers: Annotated[_Count, AfterValidator(_one_worker)] = 1
-    threads: _Count | None = None  # all cores
+    workers: _Count = (
+        1  # processes that score, or train one network each; more than one, or an address, is Ray
+    )
+    cpus: _Part = 1  # of each worker, as Ray counts them
+    gpus: _Part = 0
+    address: str | None = None  # of a Ray cluster; without one that in RAY_ADDRESS, else one is started here
+    # Every batch is finished before the next is asked for: the journal of one worker, whatever their number.
+    synchronous: bool = False
+    # Of an evaluation in the search; else 10 times the slowest, and at least 10 minutes. Trainings have none.
+    deadline: _Seconds | None = None
+    # All cores; of each of several workers or ranks as many as `cpus` says.
+    threads: _Count | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     # Of training. auto: bfloat16 on a GPU; on a CPU float32, since only some multiply bfloat16 faster.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @model_validator(mode="after")
+    def _workers_need_something(self) -> Self:
+        if self.cpus == self.gpus == 0:
+            raise ValueError("cpus and gpus are both 0, so that any number of workers fits; ask for some")
+        return self
+
+    @property
+    def distributed(self) -> bool:
+        """Whether it is work for Ray."""
+        return self.workers > 1 or self.address is not None
+
+    def at_most(self, workers: int) -> Self:
+        """The same with no more workers than there is work for."""
+        return self.model_copy(update={"workers": min(self.workers, workers)})
 
 
 class Recipe(Settings):
@@ -223,16 +252,25 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _what_is_limited_is_measured(self) -> Self:
-        for name in self.pick.limits:
-            if name not in (*EXACT, "error", *self.search.objectives):
-                raise ValueError(
-                    f"pick.limits: {name} is measured only where search.objectives names it; add it there"
-                )
+        for part, limits in (("search", self.search.limits), ("pick", self.pick.limits)):
+            for name in limits:
+                if name not in (*EXACT, "error", *self.search.objectives):
+                    raise ValueError(
+                        f"{part}.limits: {name} is measured only where search.objectives names it; "
+                        "add it there"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _latency_is_measured_alone(self) -> Self:
+        if "latency_ms" in self.search.objectives and self.engine.distributed:
+            raise ValueError("latency_ms is measured on this host with nothing beside it: leave workers at 1")
         return self
 
     @property
     def hash(self) -> str:
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        content = self.model_dump(mode="json", by_alias=True, exclude={"engine": set(_HANDS)})
+        text = json.dumps(content, sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
 
@@ -267,10 +305,14 @@ def fitted_space(recipe: Recipe) -> "Space":
     """
     from evo_bnas.space import catalogue  # numpy
 
+    image, classes = describe(recipe.data)
+    made = catalogue.load(recipe.space)
     try:
-        space = catalogue.load(recipe.space).fit(*describe(recipe.data.name))
+        space = made.fit(image, classes)
     except ValueError as failure:
-        raise UsageError(f"data {recipe.data.name}: {failure}") from None
+        others = [other.name for other in catalogue.taking(image, classes)]
+        way_out = suggestion(made.name, others) if others else f"set data.size, such as {made.sides[1]}"
+        raise UsageError(f"data {recipe.data.name}: {failure}; {way_out}") from None
     for limits in (recipe.search.limits, recipe.pick.limits):
         space.check_limits(limits)
     return space

@@ -2,9 +2,10 @@
 
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,8 +15,10 @@ import yaml
 from filelock import FileLock, Timeout
 
 from evo_bnas import recipe as recipes
+from evo_bnas.data.prepare import prepare
 from evo_bnas.durable import sync_folder, write_bytes
 from evo_bnas.errors import UsageError
+from evo_bnas.progress import Report, silent
 from evo_bnas.recipe import Recipe
 from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Space
@@ -24,7 +27,8 @@ from evo_bnas.yaml_file import Settings, dump, flatten, read, validate
 OUT = Path("runs/out")  # where runs go that are given no folder
 SUPERNET = "supernet.safetensors"  # the trained one, in the folder of its run
 
-_RECIPE, _SPACE, _ENVIRONMENT, _LOCK = "recipe.yaml", "space.yaml", "environment.json", ".lock"
+_RECIPE, _SPACE, _ENVIRONMENT = "recipe.yaml", "space.yaml", "environment.json"
+_LOCK, _DATA = ".lock", "data"
 _PACKAGES = (
     "evo-bnas",
     "torch",
@@ -45,7 +49,13 @@ class Compute(Settings):
     device: Literal["cpu", "cuda"]
     precision: Literal["float32", "bfloat16"]  # of training; scores are always float32
     threads: int
+    worker_threads: int | None = None  # of each of several workers or ranks; runs begun before had none
     backend: Literal["packed", "torch"] = "torch"  # of scores; runs of earlier versions had no choice
+
+    @property
+    def each(self) -> int:
+        """Threads of an evaluation, wherever it is made, and of one of several trainings side by side."""
+        return self.worker_threads or self.threads
 
 
 class Environment(Settings):
@@ -58,6 +68,7 @@ class Environment(Settings):
     platform: str
     cpu: str
     teacher: str | None = None  # fingerprint of its file, if a file teaches; earlier versions noted none
+    data: str | None = None  # fingerprint of the images and their parts; earlier versions noted none
 
 
 @dataclass(frozen=True)
@@ -70,12 +81,13 @@ class Run:
     environment: Environment
 
     @classmethod
-    def start(cls, recipe: Recipe, space: Space, folder: Path) -> "Run":
-        """Create the folder of a run, or continue the run that is in it.
+    def start(cls, recipe: Recipe, space: Space, folder: Path, report: Report = silent) -> "Run":
+        """Create the folder of a run, its images decoded, or continue the run that is in it.
 
         Call it before `lock`: it takes the lock itself for as long as it writes. Raises UsageError where
         another process writes the run, where the run in the folder is another one, where the folder
-        holds other files, or where the device that is asked for is absent.
+        holds other files, where the device that is asked for is absent, or where something is wrong with the
+        images: a run that cannot begin leaves no folder.
         """
         environment = None
         if not (folder / _RECIPE).exists():
@@ -89,6 +101,9 @@ class Run:
         with _locked(folder):
             if environment is None or (folder / _RECIPE).exists():
                 return cls._continue(recipe, space, folder)
+            with _undone(folder):
+                images = prepare(recipe.data, recipe.seed, folder / _DATA, report)
+            environment = environment.model_copy(update={"data": images.fingerprint})
             definition = yaml.safe_dump(space.definition(), sort_keys=False)
             write_bytes(folder / _SPACE, definition.encode())
             write_bytes(folder / _ENVIRONMENT, environment.model_dump_json(indent=2).encode())
@@ -154,6 +169,11 @@ class Run:
         """Raise UsageError where the run has no trained supernet."""
         if not self.supernet_file.exists():
             raise UsageError(f"{self.folder}: has no trained supernet yet; run evo-bnas train {self.folder}")
+
+    @property
+    def data(self) -> Path:
+        """Folder of the decoded images, where decoding takes time."""
+        return self.folder / _DATA
 
     @property
     def supernet_file(self) -> Path:
@@ -227,12 +247,25 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def _undone(folder: Path) -> Iterator[None]:
+    """Remove the folder again, if it holds nothing else yet, where its run is refused."""
+    try:
+        yield
+    except UsageError:
+        shutil.rmtree(folder / _DATA, ignore_errors=True)
+        (folder / _LOCK).unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
 def _check_free(folder: Path) -> None:
     """Raise UsageError where a new run would mix with other files."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         # What a run that was killed while it began may have left.
         begun = path.name.removeprefix(".").removesuffix(".new") in (_RECIPE, _SPACE, _ENVIRONMENT)
-        if not begun and path.name != _LOCK:
+        if not begun and path.name not in (_LOCK, _DATA):
             raise UsageError(f"{folder}: holds {path.name} and no run; choose an empty folder with --out")
 
 
@@ -272,7 +305,12 @@ def _decide(recipe: Recipe) -> Compute:
         precision = "bfloat16" if device == "cuda" else "float32"
     if backend == "auto":
         backend = "torch" if device == "cuda" else "packed"
-    return Compute(device=device, precision=precision, threads=engine.threads or _cores(), backend=backend)
+    threads = engine.threads or _cores()
+    several = engine.distributed or recipe.supernet.ranks > 1
+    of_worker = threads if engine.threads or not several else max(1, int(engine.cpus))
+    return Compute(
+        device=device, precision=precision, threads=threads, worker_threads=of_worker, backend=backend
+    )
 
 
 def _fingerprint(teacher: Path | None) -> str | None:

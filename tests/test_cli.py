@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evo_bnas import findings, workflow
+from evo_bnas import findings, plan
 from evo_bnas.binary.network import load_network
 from evo_bnas.run import Run
 from evo_bnas.space import catalogue
@@ -107,9 +107,9 @@ def test_a_retrained_network_is_what_its_card_says(run_folder: Path) -> None:
     card = json.loads(card_file.read_text())
     network = load_network(card_file.with_name("network.safetensors"))
     run = Run.open(run_folder)
-    test = workflow._images(run).test
+    test = plan.images(run).test
     with torch.no_grad():
-        wrong = (network(test.x).argmax(1) != test.y).float().mean().item()
+        wrong = (network(test[:]).argmax(1) != test.y).float().mean().item()
     assert wrong == pytest.approx(card["test_error"])
     assert (
         card["cost"]["ops"] == json.loads(said("cost", "elastic-8", card["key"], "--format", "json"))["ops"]
@@ -221,7 +221,7 @@ def test_what_cannot_be_drawn_leaves_no_file(words: list[str], message: str, tmp
         ("search: {limits: {ops: 1}}", "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
         ("search: [unclosed", "is no YAML"),
         ("seed: !!python/object/apply:os.system ['touch hacked']", "use plain values"),
-        ("engine: {workers: 2}", "workers"),
+        ("engine: {workers: 0}", "workers"),
     ],
 )
 def test_a_bad_recipe_ends_with_a_sentence_and_nothing_written(

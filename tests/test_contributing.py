@@ -9,11 +9,12 @@ import pytest
 import torch
 import yaml
 
-from evo_bnas import data
+from evo_bnas.data.dataset import load
 from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator
 from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Space
 from evo_bnas.supernet.supernet import Supernet
+from tests.digits import DIGITS
 
 GUIDE = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TEXT = GUIDE[GUIDE.index("**A topology**") :]
@@ -52,11 +53,11 @@ def test_the_shown_topology_is_a_space(space: Space) -> None:
 
 
 def test_the_shown_topology_is_scored(space: Space) -> None:
-    digits = data.load("digits", seed=0)
+    digits = load(DIGITS, seed=0)
     supernet = Supernet(space)
     evaluator = SupernetEvaluator(
         supernet,
-        calibration=digits.train.x[:64],
+        calibration=digits.train[:64],
         search=digits.search,
         weights="weights",
         conditions=Conditions("data", 359, "calibration", 64, torch.get_num_threads(), "cpu"),

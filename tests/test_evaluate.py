@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from evo_bnas import data
-from evo_bnas.data import Images
+from evo_bnas.data.dataset import Dataset, load
 from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator, classified, error_of
 from evo_bnas.results.pick import pack_correct
 from evo_bnas.score import OBJECTIVES, Score, exact_objectives
 from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import Supernet
+from tests.digits import DIGITS
 from tests.strategies import SPACES
 
 SPACE = SPACES["elastic-8"]
@@ -28,14 +28,14 @@ ARCHITECTURES = (
 
 
 @pytest.fixture(scope="module")
-def digits() -> data.Dataset:
-    return data.load("digits", seed=0)
+def digits() -> Dataset:
+    return load(DIGITS, seed=0)
 
 
-def evaluator(digits: data.Dataset) -> SupernetEvaluator:
+def evaluator(digits: Dataset) -> SupernetEvaluator:
     return SupernetEvaluator(
         Supernet(SPACE, seed=5),
-        calibration=digits.train.x[:512],
+        calibration=digits.train[:512],
         search=digits.search,
         weights="weights",
         conditions=CONDITIONS,
@@ -46,7 +46,7 @@ def timeless(scores: Sequence[Score]) -> dict[Architecture, Score]:
     return {a: replace(s, seconds=0.0) for a, s in zip(ARCHITECTURES, scores, strict=True)}
 
 
-def test_an_evaluation_is_a_pure_function(digits: data.Dataset) -> None:
+def test_an_evaluation_is_a_pure_function(digits: Dataset) -> None:
     first = evaluator(digits)
     expected = timeless(first(ARCHITECTURES))
     # Again, in another order, by another evaluator, one by one, and wherever the process stands.
@@ -61,18 +61,18 @@ def test_an_evaluation_is_a_pure_function(digits: data.Dataset) -> None:
         assert timeless(other(ARCHITECTURES)) == expected
 
 
-def test_an_evaluation_leaves_weights_and_images_alone(digits: data.Dataset) -> None:
+def test_an_evaluation_leaves_weights_and_images_alone(digits: Dataset) -> None:
     measuring = evaluator(digits)
     kept = {name: value.clone() for name, value in measuring.supernet.state_dict().items()}
-    images = digits.search.x.clone(), measuring.calibration.clone()
+    images = digits.search.pixels.clone(), measuring.calibration.clone()
     measuring(ARCHITECTURES)
     assert all(torch.equal(kept[name], value) for name, value in measuring.supernet.state_dict().items())
-    assert torch.equal(images[0], digits.search.x)
+    assert torch.equal(images[0], digits.search.pixels)
     assert torch.equal(images[1], measuring.calibration)
     assert all(parameter.grad is None for parameter in measuring.supernet.parameters())
 
 
-def test_a_score_says_everything(digits: data.Dataset) -> None:
+def test_a_score_says_everything(digits: Dataset) -> None:
     for architecture, score in zip(ARCHITECTURES, evaluator(digits)(ARCHITECTURES), strict=True):
         assert score.status == "ok"
         assert score.objectives.keys() == OBJECTIVES.keys() - {"latency_ms"}
@@ -82,7 +82,7 @@ def test_a_score_says_everything(digits: data.Dataset) -> None:
         assert (score.weights, score.protocol) == ("weights", CONDITIONS.hash)
 
 
-def test_the_error_is_that_of_the_bits(digits: data.Dataset) -> None:
+def test_the_error_is_that_of_the_bits(digits: Dataset) -> None:
     for score in evaluator(digits)(ARCHITECTURES):
         bits = np.unpackbits(np.frombuffer(bytes.fromhex(score.correct), np.uint8))
         assert len(digits.search) <= len(bits) < len(digits.search) + 8
@@ -90,13 +90,13 @@ def test_the_error_is_that_of_the_bits(digits: data.Dataset) -> None:
         assert score.objectives["error"] == 1 - int(bits.sum()) / len(digits.search)
 
 
-def test_bits_are_those_of_the_extracted_network(digits: data.Dataset) -> None:
+def test_bits_are_those_of_the_extracted_network(digits: Dataset) -> None:
     measuring = evaluator(digits)
     for architecture, score in zip(ARCHITECTURES, measuring(ARCHITECTURES), strict=True):
         network = partial(measuring.supernet, architecture=architecture)
         statistics = calibrate(network, measuring.calibration, 128)
         extracted = measuring.supernet.extract(architecture, statistics).eval()
-        correct = classified(extracted, digits.search, 128)
+        correct = classified(extracted, digits.search, digits.search.y, 128)
         assert pack_correct(correct.numpy()) == score.correct
         assert error_of(correct) == score.objectives["error"]
 
@@ -112,13 +112,13 @@ def test_every_condition_changes_the_protocol() -> None:
 
 
 def test_classified_compares_image_by_image() -> None:
-    images = Images(torch.arange(5.0).view(5, 1, 1, 1), torch.tensor([0, 1, 2, 0, 1]))
+    images, labels = torch.arange(5.0).view(5, 1, 1, 1), torch.tensor([0, 1, 2, 0, 1])
 
     def classify(part: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.one_hot(part.flatten().long() % 3, 3).float()
 
     for batch in (1, 2, 5, 9):
-        assert classified(classify, images, batch).tolist() == [True] * 5
-    wrong = Images(images.x, (images.y + torch.tensor([1, 0, 0, 0, 1])) % 3)
-    assert classified(classify, wrong, 2).tolist() == [False, True, True, True, False]
-    assert error_of(classified(classify, wrong, 2)) == 1 - 3 / 5
+        assert classified(classify, images, labels, batch).tolist() == [True] * 5
+    wrong = (labels + torch.tensor([1, 0, 0, 0, 1])) % 3
+    assert classified(classify, images, wrong, 2).tolist() == [False, True, True, True, False]
+    assert error_of(classified(classify, images, wrong, 2)) == 1 - 3 / 5

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evo_bnas import data
 from evo_bnas.blueprint import Blueprint, Node
 from evo_bnas.errors import UsageError
 from evo_bnas.export import targets
@@ -23,8 +22,8 @@ from evo_bnas.packed.assemble import assemble
 from evo_bnas.packed.file import PackedNetwork, load_packed
 from evo_bnas.packed.form import Form, entries
 from evo_bnas.run import Run
-from evo_bnas.sources import source
 from evo_bnas.space.genes import Architecture, Space
+from tests import digits
 from tests.retrained import KEY, retrained_run
 from tests.strategies import SPACES, drawn
 from tests.test_execute import conv
@@ -99,8 +98,8 @@ def network(run: Run) -> PackedNetwork:
 def test_the_c_code_classifies_all_test_images_as_the_packed_program(
     network: PackedNetwork, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
-    raw = source("digits").read()
-    pixels = raw.pixels[data.split(raw.labels, seed=0)[2]]
+    raw = digits.raw()
+    pixels = raw.pixels[digits.parts().test]
     classes, logits = answers(network, tmp_path, pixels, *flags)
     expected = network.logits(pixels)
     assert np.array_equal(classes, expected.argmax(1))
@@ -235,8 +234,8 @@ def test_every_kind_of_step_is_exported_to_onnx(fields: Mapping[str, object], tm
 def test_onnx_classifies_the_test_images_as_the_packed_program(
     network: PackedNetwork, tmp_path: Path
 ) -> None:
-    raw = source("digits").read()
-    pixels = raw.pixels[data.split(raw.labels, seed=0)[2]]
+    raw = digits.raw()
+    pixels = raw.pixels[digits.parts().test]
     found = run_onnx(network, tmp_path / "net.onnx", pixels).argmax(1)
     assert (found == network.predict(pixels)).mean() >= 0.99
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from evo_bnas import findings, workflow
+from evo_bnas import findings, plan, retraining, workflow
 from evo_bnas.beginning import start
 from evo_bnas.cli import app
 from evo_bnas.errors import UsageError
@@ -132,7 +132,7 @@ def test_what_is_compared_is_what_the_scorers_say(run: Run, undisturbed: pd.Data
     assert undisturbed["ops"].max() <= 12_000
     for scorer, column in (
         (workflow.evaluator(run), "supernet_error"),
-        (workflow.stand_alone(run, None, run.recipe.seed), "error_seed0"),
+        (retraining.stand_alone(run, None, run.recipe.seed), "error_seed0"),
     ):
         # In another order: a score depends on nothing that was scored before it.
         scores = scorer(chosen[::-1])[::-1]
@@ -142,25 +142,25 @@ def test_what_is_compared_is_what_the_scorers_say(run: Run, undisturbed: pd.Data
 
 def test_trainings_never_see_the_search_part(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     trainings: list[Any] = []
-    monkeypatch.setattr(workflow.retraining, "retrain", counted(workflow.retraining.retrain, trainings))
-    workflow.stand_alone(run, 1, 0)([run.space.smallest()])
+    monkeypatch.setattr(retraining, "retrain", counted(retraining.retrain, trainings))
+    retraining.stand_alone(run, 1, 0)([run.space.smallest()])
     ((network, images, schedule),) = trainings
-    assert (images.x == workflow._images(run).train.x).all()
+    assert (images.pixels == plan.images(run).train.pixels).all()
     assert schedule.epochs == 1
     assert network.blueprint == run.space.draw(run.space.smallest())
 
 
 def test_other_trainings_have_other_protocols(run: Run) -> None:
     asked = [(None, 0), (1, 0), (None, 1)]
-    assert len({workflow.stand_alone(run, epochs, seed).protocol for epochs, seed in asked}) == 3
-    as_the_recipe = workflow.stand_alone(run, run.recipe.retrain.epochs, 0)
-    assert as_the_recipe.protocol == workflow.stand_alone(run, None, 0).protocol
+    assert len({retraining.stand_alone(run, epochs, seed).protocol for epochs, seed in asked}) == 3
+    as_the_recipe = retraining.stand_alone(run, run.recipe.retrain.epochs, 0)
+    assert as_the_recipe.protocol == retraining.stand_alone(run, None, 0).protocol
 
 
 def test_a_training_too_short_for_its_warm_up_is_refused(tmp_path: Path) -> None:
     begun = start("digits", tmp_path / "run", (*SMALL, "retrain.warm_up=1"))
     with pytest.raises(UsageError, match="--epochs: warm_up"):
-        workflow.stand_alone(begun, 1, 0)
+        retraining.stand_alone(begun, 1, 0)
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_a_killed_fidelity_ends_as_if_it_had_not_been_killed(
     (before,) = stand_alone_journals(run)
     assert before.count(b'"scored"') == before.count(b'"proposed"') - 1
     trainings: list[Any] = []
-    monkeypatch.setattr(workflow, "_untrained", counted(workflow._untrained, trainings))
+    monkeypatch.setattr(retraining, "_untrained", counted(retraining._untrained, trainings))
     assert measure(run, 3).networks.equals(undisturbed)
     assert len(trainings) == 3 - before.count(b'"scored"')
     (after,) = stand_alone_journals(run)
@@ -189,7 +189,7 @@ def test_more_networks_and_more_seeds_add_to_what_is_there(
     done: Run, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainings: list[Any] = []
-    monkeypatch.setattr(workflow, "_untrained", counted(workflow._untrained, trainings))
+    monkeypatch.setattr(retraining, "_untrained", counted(retraining._untrained, trainings))
     more = measure(done, 4, seeds=2)
     assert len(trainings) == 1 + 4
     assert more.networks["error_seed0"][:3].equals(undisturbed["error_seed0"])

@@ -1,24 +1,33 @@
 """Scores by 1-bit execution: those of torch but for rounding, under a protocol of their own."""
 
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from analysis import packed_search
-from evo_bnas import beginning, data, workflow
+from evo_bnas import beginning, workflow
+from evo_bnas.blueprint import Blueprint
+from evo_bnas.data.dataset import Dataset, load
 from evo_bnas.errors import UsageError
+from evo_bnas.evaluate import packed
 from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator
 from evo_bnas.evaluate.packed import PackedEvaluator
+from evo_bnas.packed.compile import compile_blueprint
+from evo_bnas.packed.program import Program
 from evo_bnas.results.pick import unpack_correct
 from evo_bnas.run import Run
 from evo_bnas.score import Score, exact_objectives
+from evo_bnas.space.genes import Space
 from evo_bnas.supernet.supernet import Supernet, save_supernet
+from tests.digits import DIGITS
 from tests.strategies import SPACES
 
 SPACE = SPACES["elastic-8"]
@@ -31,15 +40,17 @@ SMALL = ("engine.threads=1", "engine.device=cpu")
 
 
 @pytest.fixture(scope="module")
-def digits() -> data.Dataset:
-    return data.load("digits", seed=0)
+def digits() -> Dataset:
+    return load(DIGITS, seed=0)
 
 
-def evaluator(digits: data.Dataset, kind: type[SupernetEvaluator], threads: int = 1) -> SupernetEvaluator:
+def evaluator(
+    digits: Dataset, kind: type[SupernetEvaluator], threads: int = 1, space: Space = SPACE
+) -> SupernetEvaluator:
     backend = "packed" if kind is PackedEvaluator else "torch"
     return kind(
-        Supernet(SPACE, seed=5),
-        calibration=digits.train.x[:256],
+        Supernet(space, seed=5),
+        calibration=digits.train[:256],
         search=digits.search,
         weights="weights",
         conditions=Conditions("data", 359, "calibration", 128, threads, "cpu", backend=backend),
@@ -54,7 +65,7 @@ def wrong_images(score: Score) -> np.ndarray:
     return ~unpack_correct(score.correct)
 
 
-def test_packed_and_torch_agree_image_by_image(digits: data.Dataset) -> None:
+def test_packed_and_torch_agree_image_by_image(digits: Dataset) -> None:
     packed, with_torch = (evaluator(digits, kind) for kind in (PackedEvaluator, SupernetEvaluator))
     assert packed.conditions.hash != with_torch.conditions.hash
     for one, other in zip(packed(ARCHITECTURES), with_torch(ARCHITECTURES), strict=True):
@@ -64,7 +75,7 @@ def test_packed_and_torch_agree_image_by_image(digits: data.Dataset) -> None:
         assert (one.protocol, one.weights) == (packed.conditions.hash, "weights")
 
 
-def test_a_packed_evaluation_is_a_pure_function(digits: data.Dataset) -> None:
+def test_a_packed_evaluation_is_a_pure_function(digits: Dataset) -> None:
     first = evaluator(digits, PackedEvaluator)
     expected = timeless(first(ARCHITECTURES))
     kept = {name: value.clone() for name, value in first.supernet.state_dict().items()}
@@ -75,13 +86,37 @@ def test_a_packed_evaluation_is_a_pure_function(digits: data.Dataset) -> None:
     assert all(torch.equal(kept[name], value) for name, value in first.supernet.state_dict().items())
 
 
-def test_threads_have_no_say_in_a_packed_error(digits: data.Dataset) -> None:
+def test_threads_have_no_say_in_a_packed_error(digits: Dataset) -> None:
     one, two = (evaluator(digits, PackedEvaluator, threads)(ARCHITECTURES) for threads in (1, 2))
     assert [score.correct for score in one] == [score.correct for score in two]
     assert [score.protocol for score in one] != [score.protocol for score in two]
 
 
-def test_a_packed_score_has_every_cost(digits: data.Dataset) -> None:
+@pytest.mark.parametrize(("name", "channels"), [("group-mobile-8", 16), ("binary-cell-8", 24)])
+def test_a_common_stem_is_computed_once_and_changes_no_score(
+    name: str, channels: int, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = SPACES[name]
+    networks = [space.smallest(), space.largest(), space.sample(np.random.default_rng(0))]
+    compiled: list[Blueprint] = []
+
+    def noting(blueprint: Blueprint, *rest: Any) -> Program:
+        compiled.append(blueprint)
+        return compile_blueprint(blueprint, *rest)
+
+    monkeypatch.setattr(packed, "compile_blueprint", noting)
+    once = evaluator(digits, PackedEvaluator, space=space)
+    scores = timeless(once(networks))
+    assert [part.image[0] for part in compiled] == [1, channels, channels, channels]
+    assert timeless(pickle.loads(pickle.dumps(once))(networks)) == scores
+    monkeypatch.setattr(packed, "_MOST_BYTES", 0)
+    every_time = evaluator(digits, PackedEvaluator, space=space)
+    compiled.clear()
+    assert timeless(every_time(networks)) == scores
+    assert [part.image[0] for part in compiled] == [1, 1, 1]
+
+
+def test_a_packed_score_has_every_cost(digits: Dataset) -> None:
     for architecture, score in zip(
         ARCHITECTURES, evaluator(digits, PackedEvaluator)(ARCHITECTURES), strict=True
     ):

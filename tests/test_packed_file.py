@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from safetensors.numpy import load_file, save
 
-from evo_bnas import card, data, load_packed
+from evo_bnas import card, load_packed
 from evo_bnas.binary.network import load_network
 from evo_bnas.blueprint import Blueprint
 from evo_bnas.cost import cost
+from evo_bnas.data.dataset import load
 from evo_bnas.errors import UsageError
 from evo_bnas.export import retrained, targets
 from evo_bnas.packed.compile import compile_network, forms_of_network
 from evo_bnas.packed.file import Header, PackedNetwork, save_packed, stored_bytes
 from evo_bnas.packed.form import entries
 from evo_bnas.run import Run
-from evo_bnas.sources import source
 from evo_bnas.space.genes import Architecture, Space
+from tests import digits
 from tests.retrained import KEY, retrained_run
 from tests.strategies import SPACES, drawn
 from tests.test_execute import AFTERS, conv, shaken
@@ -77,15 +78,15 @@ def same(one: PackedNetwork, other: PackedNetwork) -> bool:
 
 def test_a_retrained_pick_classifies_as_its_card_says_and_as_torch_does(run: Run, packed_file: Path) -> None:
     network = load_packed(packed_file)
-    raw = source("digits").read()
-    test = data.split(raw.labels, seed=0)[2]
+    raw = digits.raw()
+    test = digits.parts().test
     found = network.predict(raw.pixels[test])
     assert (found != raw.labels[test]).mean() == pytest.approx(network.header.test_error)
     torch_network = load_network(run.pick_folder(KEY) / card.WEIGHTS)
-    images = data.load("digits", seed=0).test
-    assert np.array_equal(network.normalised(raw.pixels[test]), images.x.numpy())
+    images = load(digits.DIGITS, seed=0).test
+    assert np.array_equal(network.normalised(raw.pixels[test]), images[:].numpy())
     with torch.no_grad():
-        assert np.array_equal(found, torch_network(images.x).argmax(1).numpy())
+        assert np.array_equal(found, torch_network(images[:]).argmax(1).numpy())
 
 
 def test_what_is_loaded_is_what_was_saved_and_equal_networks_give_equal_bytes(
@@ -256,8 +257,8 @@ def test_images_of_another_shape_are_refused(small_file: Path) -> None:
 
 def pictures(folder: Path, count: int) -> list[Path]:
     """The first test images as PNG files of 0 to 255: grey, coloured, or in the middle of a wider one."""
-    raw = source("digits").read()
-    test = data.split(raw.labels, seed=0)[2][:count]
+    raw = digits.raw()
+    test = digits.parts().test[:count]
     paths = []
     for number, pixels in enumerate(raw.pixels[test]):
         image = Image.fromarray(np.round(pixels[0] * (255 / 16)).astype(np.uint8))
@@ -279,8 +280,8 @@ def test_image_files_are_classified_as_the_pixels_that_they_show(packed_file: Pa
     paths = pictures(tmp_path, 20)
     rows = json.loads(said("predict", packed_file, *paths, "--format", "json").stdout)
     assert [row["file"] for row in rows] == list(map(str, paths))
-    raw = source("digits").read()
-    expected = load_packed(packed_file).predict(raw.pixels[data.split(raw.labels, seed=0)[2][:20]])
+    raw = digits.raw()
+    expected = load_packed(packed_file).predict(raw.pixels[digits.parts().test[:20]])
     assert [row["class"] for row in rows] == list(map(str, expected))
     assert all(0.1 < row["probability"] <= 1 for row in rows)
     table = said("predict", packed_file, paths[0]).stdout

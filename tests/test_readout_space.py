@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evo_bnas.durable import file_name
 from evo_bnas.quantity import brief
-from evo_bnas.readout_space import count_text, folded, print_genes, print_spaces, space_row
+from evo_bnas.readout.space import count_text, folded, print_genes, print_spaces, space_row
 from evo_bnas.space.genes import Gene, Space
 from tests.strategies import SPACES
 

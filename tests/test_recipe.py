@@ -1,5 +1,6 @@
 """Recipes: what is read, what is refused and how that is said, and what a resumed run may change."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,10 @@ from evo_bnas.recipe import (
     load,
     names,
 )
+from evo_bnas.shipped import shipped
 from evo_bnas.space.catalogue import names as space_names
 from evo_bnas.supernet.samplers import SAMPLERS
-from evo_bnas.yaml_file import dump, validate
+from evo_bnas.yaml_file import dump, flatten, validate
 from tests.strategies import SPACES
 
 DIGITS = load("digits")
@@ -107,7 +109,7 @@ def test_the_hash_follows_every_value() -> None:
         ("search.limits.opps=1k", "--set: search.limits: unknown objective 'opps'; did you mean \"ops\"?"),
         ("search.limits.ops=20q", "--set: search.limits: ops: '20q' is no quantity; write it like 20000"),
         ("search.limits.ops=20kB", "--set: search.limits: ops: '20kB' has the unit B"),
-        ("search.limits.error=5%", "--set: search.limits: error is measured, not counted; choose from ops"),
+        ("search.limits.error=5%", "--set: search.limits: error is no cost; choose from ops"),
         ("search.limits=[1]", "--set: search.limits: must hold `key: value` pairs"),
         ("supernet.sampler=unifrm", "--set: supernet.sampler: input should be 'uniform', 'fair', "),
         (
@@ -131,7 +133,7 @@ def test_the_hash_follows_every_value() -> None:
         ("supernet.clip=0", "--set: supernet.clip: input should be greater than 0"),
         ("data.name=digit", "--set: data.name: unknown data set 'digit'; did you mean \"digits\"?"),
         ("space=3", "--set: space: input should be a valid string (got 3)"),
-        ("engine.workers=2", "--set: engine.workers: 2 workers are not supported yet"),
+        ("engine.workers=0", "--set: engine.workers: input should be greater than or equal to 1"),
         ("engine.device=gpu", "--set: engine.device: input should be 'auto', 'cpu' or 'cuda' (got 'gpu')"),
         ("pick.within=2", "--set: pick.within: input should be less than 1 (got 2)"),
         ("pick.knee=maybe", "--set: pick.knee: input should be a valid boolean"),
@@ -254,7 +256,7 @@ def test_the_space_of_a_recipe() -> None:
     ("override", "message"),
     [
         ("space=elastic-9", "unknown space 'elastic-9'; did you mean \"elastic-8\"?"),
-        ("space=group-mobile-32", "data digits: space group-mobile-32 is made for images of 32x32, not 8x8"),
+        ("space=group-mobile-32", 'not 8x8; did you mean "group-mobile-8"?'),
         ("search.limits.ops=1", "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
         ("pick.limits.ops=1", "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
         ("pick.limits.size_bits=1B", "no network of elastic-8 has size_bits ≤ 1 B; the smallest has "),
@@ -307,3 +309,22 @@ def test_recipes_are_read_without_torch_and_numpy() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
+
+
+def test_the_template_explains_every_key_with_its_default() -> None:
+    """`runs/own-images.yaml`: uncommented lines make a recipe, and with the others it is complete."""
+    path = shipped("runs") / "own-images.yaml"
+    wanted = load(path)
+    # A key behind a # is a default: with all of them the recipe is the same, but for parquet columns.
+    complete = re.sub(r"(?m)^  # (\w+: )", r"  \1", path.read_text(encoding="utf-8"))
+    content = yaml.safe_load(complete)
+    assert (content["data"].pop("image"), content["data"].pop("label")) == ("img", "label")
+    assert validate(Recipe, content, str(path)) == wanted
+    named = set(flatten(content)) | {"data.image", "data.label"}
+    fields = flatten(wanted.model_dump(mode="json", by_alias=True))
+    as_above = {
+        f"retrain.{key}"
+        for key in ("real_epochs", "warm_up", "decay", "decay_until", "label_smoothing", "clip")
+    }
+    missing = {key for key in fields if key not in named and not key.startswith("search.limits")} - as_above
+    assert missing == set()

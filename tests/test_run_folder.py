@@ -43,7 +43,8 @@ def test_a_new_run(folder: Path) -> None:
     assert not [name for name in contents(folder) if name.endswith(".new")]
     assert load(run.recipe_file) == run.recipe == recipe()
     environment = json.loads(run.environment_file.read_text())
-    decided = {"device": "cpu", "precision": "float32", "threads": 1, "backend": "packed"}
+    decided: dict[str, object] = {"device": "cpu", "precision": "float32", "threads": 1, "worker_threads": 1}
+    decided["backend"] = "packed"
     assert environment["compute"] == decided
     assert environment["versions"].keys() >= {"python", "torch", "numpy"}
     assert run.compute.threads == 1

@@ -20,7 +20,7 @@ from evo_bnas.errors import UsageError
 from evo_bnas.score import EXACT, exact_objectives
 from evo_bnas.search.breeding import Breeding
 from evo_bnas.search.problem import Problem
-from evo_bnas.space.catalogue import build, load, names
+from evo_bnas.space.catalogue import build, load, names, taking
 from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.genes import Architecture, Space
 from tests.strategies import SPACES, architectures, drawn, genes, spaces
@@ -315,8 +315,33 @@ def test_fit_changes_the_ends_only() -> None:
     blueprint = fitted.draw(fitted.smallest())
     assert (blueprint.image, blueprint.classes) == ((3, 8, 8), 4)
     assert fitted.genes == space.genes
-    with pytest.raises(ValueError, match="elastic-8 is made for images of 8x8, not 32x32"):
+    with pytest.raises(ValueError, match="elastic-8 is made for images of 8x8 and takes 4 to 16 pixels"):
         space.fit((1, 32, 32), 10)
+
+
+@given(st.data())
+def test_a_space_takes_images_of_half_to_twice_its_size(data: st.DataObject) -> None:
+    space = data.draw(st.sampled_from([load(name) for name in names()]))
+    least, greatest = space.sides
+    height, width = (data.draw(st.integers(least, greatest)) for _ in range(2))
+    fitted = space.fit((3, height, width), 7)
+    blueprint = fitted.draw(fitted.largest())
+    assert (blueprint.image, blueprint.classes) == ((3, height, width), 7)
+    assert fitted.genes == space.genes
+    for side in (least - 1, greatest + 1):
+        with pytest.raises(
+            ValueError, match=f"takes {least} to {greatest} pixels a side, not {side}x{width}"
+        ):
+            space.fit((3, side, width), 7)
+
+
+def test_spaces_that_take_an_image_come_nearest_size_first() -> None:
+    found = taking((1, 28, 28), 10)
+    assert {space.name for space in found} == {name for name in names() if name.endswith("-32")}
+    assert all(space.image == (1, 28, 28) for space in found)
+    both = [space.name for space in taking((3, 16, 16), 10)]
+    assert both.index("elastic-8") < both.index("elastic-mobile-32")
+    assert taking((3, 90, 90), 10) == []
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from evo_bnas import data, workflow
+from evo_bnas import plan, workflow
 from evo_bnas.beginning import start
 from evo_bnas.binary import weights_file
 from evo_bnas.binary.execute import BINARY, Mode
 from evo_bnas.binary.network import Network, save_network
 from evo_bnas.binary.weights import Weights
 from evo_bnas.blueprint import tensors
-from evo_bnas.data import Images
+from evo_bnas.data.dataset import Dataset, Images, load
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.evaluators import classified, error_of
 from evo_bnas.progress import Progress, Report, silent
@@ -44,6 +44,7 @@ from evo_bnas.train.randomness import Stream, generator, torch_generator, torch_
 from evo_bnas.train.retrain import retrain
 from evo_bnas.train.supernet import train_supernet
 from evo_bnas.train.teacher import Teacher, divergence, load_teacher
+from tests.digits import DIGITS
 from tests.strategies import SPACES
 from tests.synthetic import TINY
 
@@ -61,15 +62,16 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def digits() -> data.Dataset:
-    return data.load("digits", seed=0)
+def digits() -> Dataset:
+    return load(DIGITS, seed=0)
 
 
 def fraction(count: int = 48 + 5) -> Images:
     """Random images that three batches of 16 do not quite use up."""
     drawn = torch_generator(0, Stream.WEIGHTS, 0, CPU)
-    images = torch.randn(count, 1, 8, 8, generator=drawn)
-    return Images(images, torch.randint(10, (count,), generator=drawn))
+    pixels = torch.randint(256, (count, 1, 8, 8), generator=drawn).to(torch.uint8)
+    labels = torch.randint(10, (count,), generator=drawn)
+    return Images(pixels, labels, mean=torch.tensor([127.5]), std=torch.tensor([74.0]))
 
 
 def ends_by_turns(space: Space, rng: np.random.Generator) -> list[Architecture]:
@@ -217,18 +219,14 @@ def test_only_latent_binary_weights_decay() -> None:
     images = fraction()
     checkpoint = NoCheckpoint()
     schedule = replace(SCHEDULE, epochs=1)
-    loop.train(
-        "test", named, latent, backward, images.x, images.y, schedule, checkpoint=checkpoint, report=silent
-    )
+    loop.train("test", named, latent, backward, images, schedule, checkpoint=checkpoint, report=silent)
     assert {name for name, value in named.items() if not torch.equal(before[name], value)} == latent
     for name in latent:
         assert named[name].norm() < before[name].norm()
 
     still = {name: value.detach().clone() for name, value in named.items()}
     schedule = replace(SCHEDULE, epochs=1, decay_until=0.0)
-    loop.train(
-        "test", named, latent, backward, images.x, images.y, schedule, checkpoint=checkpoint, report=silent
-    )
+    loop.train("test", named, latent, backward, images, schedule, checkpoint=checkpoint, report=silent)
     assert all(torch.equal(still[name], value) for name, value in named.items())
 
 
@@ -287,7 +285,7 @@ def test_gradients_above_the_clip_are_scaled_down_together(clip: float | None, n
     images = fraction()
     schedule = replace(SCHEDULE, epochs=1, clip=clip)
     loop.train(
-        "test", parameters, frozenset(), backward, images.x, images.y, schedule,
+        "test", parameters, frozenset(), backward, images, schedule,
         checkpoint=NoCheckpoint(), report=silent,
     )  # fmt: skip
     found = torch.stack([p.grad for p in (parameters["one"], parameters["other"]) if p.grad is not None])
@@ -309,14 +307,13 @@ def test_an_epoch_has_whole_batches_in_an_order_of_its_own() -> None:
     count = 53
     assert SCHEDULE.steps_per_epoch(count) == 3
     assert SCHEDULE.steps_per_epoch(5) == 1
-    epochs = [
-        torch.cat([loop._batch(SCHEDULE, count, epoch, i) for i in range(3)]).tolist() for epoch in range(3)
-    ]
+    batches = list(loop._batches(SCHEDULE, count, CPU, 0))
+    epochs = [torch.cat(batches[first : first + 3]).tolist() for first in (0, 3, 6)]
     for order in epochs:
         assert len(order) == len(set(order)) == 48
         assert set(order) <= set(range(count))
     assert epochs[0] != epochs[1] != epochs[2]
-    assert len(loop._batch(SCHEDULE, 5, 0, 0)) == 5
+    assert len(next(loop._batches(SCHEDULE, 5, CPU, 0))) == 5
 
 
 def test_progress_is_told_after_every_epoch() -> None:
@@ -344,15 +341,15 @@ def test_bfloat16_trains_float32_weights() -> None:
 
 
 @pytest.mark.slow
-def test_the_digits_are_learned(digits: data.Dataset) -> None:
+def test_the_digits_are_learned(digits: Dataset) -> None:
     space = SPACES["elastic-8"]
     supernet = Supernet(space)
     small = space.smallest()
 
     def error() -> float:
         network = partial(supernet, architecture=small)
-        statistics = calibrate(network, digits.train.x, 128)
-        return error_of(classified(partial(network, norm=statistics), digits.search, 128))
+        statistics = calibrate(network, digits.train, 128)
+        return error_of(classified(partial(network, norm=statistics), digits.search, digits.search.y, 128))
 
     assert error() > 0.7
     losses: list[float] = []
@@ -381,7 +378,7 @@ ENDS = [TINY.smallest(), TINY.largest()]
 def gradients_of(loss: Callable[[Supernet, Tensor, Tensor], Tensor]) -> dict[str, Tensor | None]:
     """The gradients of a loss of a fresh supernet, images and labels."""
     supernet, images = Supernet(TINY, seed=1), fraction(16)
-    loss(supernet, images.x, images.y).backward()
+    loss(supernet, images[:], images.y).backward()
     return {name: parameter.grad for name, parameter in supernet.named_parameters()}
 
 
@@ -417,7 +414,7 @@ def assert_close(found: dict[str, Tensor | None], expected: dict[str, Tensor | N
 def a_network(seed: int = 5) -> Network:
     """A calibrated one for the images of `fraction`."""
     network = Network(TINY.draw(TINY.largest()), seed=seed)
-    network.set_statistics(calibrate(network.run, fraction().x, 16))
+    network.set_statistics(calibrate(network.run, fraction(), 16))
     return network.eval()
 
 
@@ -490,7 +487,7 @@ def test_a_teacher_of_a_file_must_fit_the_space(tmp_path: Path) -> None:
         load_teacher(path, TINY)
     teacher = a_network()
     save_network(teacher, path, {})
-    x = fraction().x
+    x = fraction()[:]
     assert torch.equal(load_teacher(path, TINY)(x), teacher(x))
     with pytest.raises(UsageError, match="is a network for 1x8x8 images, and 3x8x8 are asked for"):
         load_teacher(path, TINY.fit((3, 8, 8), 10))
@@ -499,7 +496,7 @@ def test_a_teacher_of_a_file_must_fit_the_space(tmp_path: Path) -> None:
 
 
 def test_a_run_trains_in_stages_with_its_teacher_and_then_needs_it_no_more(
-    digits: data.Dataset, tmp_path: Path
+    digits: Dataset, tmp_path: Path
 ) -> None:
     file, folder = tmp_path / "teacher.safetensors", tmp_path / "run"
     recipe = "digits"
@@ -515,7 +512,7 @@ def test_a_run_trains_in_stages_with_its_teacher_and_then_needs_it_no_more(
     assert not folder.exists()
 
     teacher = Network(SPACES["elastic-8"].draw(SPACES["elastic-8"].smallest()))
-    teacher.set_statistics(calibrate(teacher.run, digits.train.x, 128))
+    teacher.set_statistics(calibrate(teacher.run, digits.train, 128))
     save_network(teacher, file, {})
     told: list[tuple[str, int]] = []
     run = start(recipe, folder, overrides)
@@ -605,10 +602,10 @@ def test_every_option_of_a_recipe_reaches_its_training(part: str, tmp_path: Path
         label_smoothing=0.2,
         clip=3.0,
     )
-    assert workflow._stages(run, asked) == [("real", expected), ("binary", replace(expected, epochs=7))]
+    assert plan.stages(run, asked) == [("real", expected), ("binary", replace(expected, epochs=7))]
     stages: tuple[Weights, ...] = ("real", "binary")
     for weights in stages:
-        assert workflow._mode(run, weights) == Mode(weights, "ste", clip=1.5)
+        assert plan.mode(run, weights) == Mode(weights, "ste", clip=1.5)
 
 
 # Checkpoints
@@ -822,7 +819,7 @@ def _retrain(network: Network, checkpoint: Checkpoint, mode: Mode) -> None:
 def test_two_stages_train_real_then_binary_weights(tmp_path: Path) -> None:
     blueprint = TINY.draw(TINY.sample(np.random.default_rng(1)))
     network = Network(blueprint)
-    x = fraction().x
+    x = fraction()[:]
 
     def outputs() -> tuple[Tensor, Tensor]:
         with torch.no_grad():

@@ -1,41 +1,60 @@
-"""Data sets as tensors: train, search and test parts, normalised, with a fingerprint.
+"""Data sets as tensors: train, search and test parts, with a fingerprint.
 
-Every class gives a fifth of its images to the test part, which no search ever sees, a fifth to the search
-part, which scores candidates, and the rest to training. The test part is the same for every seed, so that
-test accuracies of different seeds compare; search and train parts are drawn by the seed.
+Pixels stay bytes, a quarter of what they need as numbers; each batch is normalised when it is asked for.
 """
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evo_bnas.sources import source
-
-_SHARE = 0.2  # of each class, for test and for search
-_TEST_SEED = 0
+from evo_bnas.data.moments import moments
+from evo_bnas.data.prepare import prepare
+from evo_bnas.data.settings import Data
+from evo_bnas.progress import Report, silent
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Images:
     """Part of a data set."""
 
-    x: Tensor  # images, channels, height, width: float32, normalised
+    pixels: Tensor  # images, channels, height, width: uint8
     y: Tensor  # class numbers: int64
+    mean: Tensor  # of the train part's pixels, per channel: float64
+    std: Tensor
 
     def __len__(self) -> int:
         return len(self.y)
 
+    def __getitem__(self, chosen: slice | Tensor) -> Tensor:
+        """Some images, normalised: float32."""
+        # In double precision: the same numbers on every device.
+        scaled = (self.pixels[chosen].double() - self.mean[:, None, None]) / self.std[:, None, None]
+        return scaled.float()
+
+    def __reduce__(self) -> tuple[Callable[..., "Images"], tuple[NDArray[Any], ...]]:
+        """Arrays, on the CPU: pickle can leave them where they are, for many processes to read."""
+        tensors = self.pixels, self.y, self.mean, self.std
+        return _arrived, tuple(tensor.cpu().numpy() for tensor in tensors)
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixels.device
+
     def to(self, device: torch.device) -> "Images":
         """The same images on a device."""
-        return Images(self.x.to(device), self.y.to(device))
+        return Images(*(tensor.to(device) for tensor in (self.pixels, self.y, self.mean, self.std)))
 
     def join(self, other: "Images") -> "Images":
         """These images and then the others."""
-        return Images(torch.cat([self.x, other.x]), torch.cat([self.y, other.y]))
+        pixels, y = torch.cat([self.pixels, other.pixels]), torch.cat([self.y, other.y])
+        return replace(self, pixels=pixels, y=y)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,6 +69,8 @@ class Dataset:
     test: Images
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    white: int  # the largest value that a pixel can have
+    skipped: tuple[str, ...]  # images that could not be read
     fingerprint: str  # of raw pixels, labels and parts
 
     def to(self, device: torch.device) -> "Dataset":
@@ -65,60 +86,38 @@ class Dataset:
             "classes": list(self.classes),
             "mean": list(self.mean),
             "std": list(self.std),
+            "white": self.white,
+            "skipped": len(self.skipped),
             "fingerprint": self.fingerprint,
             "images": {"train": len(self.train), "search": len(self.search), "test": len(self.test)},
         }
 
 
-def load(name: str, seed: int) -> Dataset:
-    """Read, split and normalise a data set; raises UsageError where no data set has this name."""
-    found = source(name)
-    pixels, labels = found.read()
-    train, search, test = split(labels, seed)
-    mean = pixels[train].mean(axis=(0, 2, 3))
-    std = pixels[train].std(axis=(0, 2, 3))
+def load(settings: Data, seed: int, *, kept: Path | None = None, report: Report = silent) -> Dataset:
+    """A data set as tensors; `kept` and what is raised are those of `prepare`."""
+    found, raw, parts, fingerprint = prepare(settings, seed, kept, report)
+    mean, std = moments(raw.pixels, parts.train)
 
     def images(part: NDArray[np.int64]) -> Images:
-        x = (pixels[part] - mean[:, None, None]) / std[:, None, None]
-        return Images(torch.from_numpy(x.astype(np.float32)), torch.from_numpy(labels[part]))
+        tensors = raw.pixels[part], raw.labels[part], mean, std
+        return Images(*map(torch.from_numpy, tensors))
 
     return Dataset(
-        name,
+        settings.name,
         found.image,
         found.classes,
-        images(train),
-        images(search),
-        images(test),
+        images(parts.train),
+        images(parts.search),
+        images(parts.test),
         tuple(mean.tolist()),
         tuple(std.tolist()),
-        _fingerprint(pixels, labels, train, search, test),
+        found.white,
+        raw.skipped,
+        fingerprint,
     )
 
 
-def split(labels: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], ...]:
-    """Indices of the train, search and test parts, each sorted."""
-    everything = np.arange(len(labels))
-    test = _stratified(labels, everything, np.random.default_rng(_TEST_SEED))
-    rest = np.setdiff1d(everything, test)
-    search = _stratified(labels, rest, np.random.default_rng([seed, 1]))
-    return np.setdiff1d(rest, search), search, test
-
-
-def _stratified(
-    labels: NDArray[np.int64], among: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """A share of every class, drawn from some of the images."""
-    taken = [
-        rng.permutation(among[labels[among] == label])[: round(_SHARE * np.sum(labels == label))]
-        for label in np.unique(labels)
-    ]
-    return np.sort(np.concatenate(taken))
-
-
-def _fingerprint(pixels: NDArray[np.uint8], *parts: NDArray[np.int64]) -> str:
-    digest = sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).tobytes())
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part.astype("<i8").tobytes())
-    return digest.hexdigest()[:16]
+def _arrived(*arrays: NDArray[Any]) -> Images:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing writes
+        return Images(*map(torch.from_numpy, arrays))

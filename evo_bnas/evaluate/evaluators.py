@@ -2,20 +2,24 @@
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from evo_bnas.blueprint import Blueprint
-from evo_bnas.data import Images
+from evo_bnas.data.dataset import Images
 from evo_bnas.results.pick import pack_correct
 from evo_bnas.score import Score, exact_objectives
+from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Architecture
-from evo_bnas.supernet.calibration import calibrate
+from evo_bnas.supernet.calibration import Sliced, calibrate
 from evo_bnas.supernet.supernet import Supernet
 
 
@@ -59,7 +63,7 @@ class SupernetEvaluator:
     ) -> None:
         self.supernet = supernet
         self.calibration = calibration
-        self.search = search
+        self.search = search[:], search.y  # normalised once, for thousands of evaluations
         self.weights = weights
         self.conditions = conditions
         self._protocol = conditions.hash
@@ -67,6 +71,37 @@ class SupernetEvaluator:
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
         return [self._score(architecture) for architecture in architectures]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Arrays and JSON values: pickle can leave arrays where they are, for many processes to read."""
+        assert self._latency is None, "latency is measured where the search runs"
+        space = self.supernet.space
+        return {
+            "space": (space.name, space.definition()),
+            "shared": {name: _array(tensor) for name, tensor in self.supernet.state_dict().items()},
+            "calibration": _array(self.calibration),
+            "search": [_array(tensor) for tensor in self.search],
+            "weights": self.weights,
+            "conditions": self.conditions,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What arrives in another process, which gets the threads that a score is defined with."""
+        self.weights, self.conditions, self._latency = state["weights"], state["conditions"], None
+        self._protocol = self.conditions.hash
+        torch.set_num_threads(self.conditions.threads)
+        device = torch.device(self.conditions.device)
+        name, definition = state["space"]
+        with torch.device("meta"):  # no memory for weights that are there already
+            self.supernet = Supernet(catalogue.build(name, definition, name))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing writes
+            shared = {name: torch.from_numpy(array) for name, array in state["shared"].items()}
+            self.calibration = torch.from_numpy(state["calibration"]).to(device)
+            images, labels = (torch.from_numpy(array).to(device) for array in state["search"])
+        self.search = images, labels
+        self.supernet.load_state_dict(shared, assign=True)
+        self.supernet.to(device)
 
     def _score(self, architecture: Architecture) -> Score:
         started = time.perf_counter()
@@ -88,14 +123,19 @@ class SupernetEvaluator:
         """Whether each image of the search split is classified correctly, (images,) bool."""
         network = partial(self.supernet, architecture=architecture)
         statistics = calibrate(network, self.calibration, self.conditions.batch)
-        return classified(partial(network, norm=statistics), self.search, self.conditions.batch)
+        return classified(partial(network, norm=statistics), *self.search, self.conditions.batch)
 
 
 @torch.no_grad()
-def classified(classify: Callable[[Tensor], Tensor], images: Images, batch: int) -> Tensor:
+def classified(classify: Callable[[Tensor], Tensor], images: Sliced, labels: Tensor, batch: int) -> Tensor:
     """Whether each image is classified correctly, (images,) bool."""
-    guesses = [classify(part).argmax(1) for part in images.x.split(batch)]
-    return torch.cat(guesses) == images.y
+    starts = range(0, len(labels), batch)
+    guesses = [classify(images[start : start + batch]).argmax(1) for start in starts]
+    return torch.cat(guesses) == labels
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.detach().cpu().numpy()
 
 
 def error_of(correct: Tensor) -> float:

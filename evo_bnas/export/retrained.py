@@ -4,7 +4,6 @@ from evo_bnas import card, findings
 from evo_bnas.errors import UsageError
 from evo_bnas.packed.file import Header, PackedNetwork
 from evo_bnas.run import Run
-from evo_bnas.sources import source
 
 
 def choose(run: Run, key: str | None) -> str:
@@ -51,7 +50,7 @@ def load(run: Run, key: str) -> PackedNetwork:
         classes=tuple(about["data"]["classes"]),
         mean=tuple(about["data"]["mean"]),
         std=tuple(about["data"]["std"]),
-        white=source(about["data"]["name"]).white,
+        white=about["data"]["white"],
         test_error=about["test_error"],
     )
     return PackedNetwork(header, forms_of_network(network))

@@ -5,11 +5,14 @@ from typing import Any
 
 from evo_bnas import findings
 from evo_bnas.console import objective_values, print_table, say, show_objective, title
+from evo_bnas.data import cache
 from evo_bnas.quantity import show
-from evo_bnas.readout_space import count_text
+from evo_bnas.readout.space import count_text
 from evo_bnas.results.front import knee
 from evo_bnas.results.pick import Pick
 from evo_bnas.run import Run
+
+_SKIPPED = 3  # images that are named
 
 
 def introduce(run: Run) -> None:
@@ -22,6 +25,7 @@ def introduce(run: Run) -> None:
     say(
         f"run     {run.folder}\n"
         f"data    {asked.data.name}: {'×'.join(map(str, space.image))}, {space.classes} classes\n"
+        f"{_left_out(cache.skipped(run.data))}"
         f"space   {space.name}: {count_text(space)} architectures, {show(least)} to {show(most)} ops\n"
         f"plan    train a supernet for {asked.supernet.epochs} epochs, "
         f"score {asked.search.evaluations} networks ({asked.search.explorer}; "
@@ -31,6 +35,16 @@ def introduce(run: Run) -> None:
         f"compute {compute.device}, {compute.precision}, scores {compute.backend}, "
         f"threads {compute.threads}, seed {asked.seed}\n"
     )
+
+
+def _left_out(skipped: Sequence[str]) -> str:
+    """Lines about images that could not be read, if there are any."""
+    if not skipped:
+        return ""
+    number = "1 image is" if len(skipped) == 1 else f"{len(skipped):,} images are"
+    more = [f"and {len(skipped) - _SKIPPED:,} more"] if len(skipped) > _SKIPPED else []
+    lines = "".join(f"        {line}\n" for line in [*skipped[:_SKIPPED], *more])
+    return f"        {number} left out as unreadable:\n{lines}"
 
 
 def print_front(run: Run, chosen: Pick | None) -> None:

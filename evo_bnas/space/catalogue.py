@@ -1,6 +1,7 @@
 """Search spaces by name: the shipped ones, or a path to a YAML file."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ def load(name: str | Path) -> Space:
         if not path.is_file():
             raise UsageError(f"unknown space {str(name)!r}; {suggestion(str(name), names())}")
     return build(path.stem, read(path), str(path))
+
+
+def taking(image: tuple[int, int, int], classes: int) -> list[Space]:
+    """The shipped spaces that take such images, fitted to them; those made for the nearest size first."""
+    fitting = []
+    for name in names():
+        made = load(name)
+        with suppress(ValueError):  # too small or too large for it
+            fitting.append((abs(made.image[1] - image[1]), name, made.fit(image, classes)))
+    return [space for *_, space in sorted(fitting, key=lambda found: found[:2])]
 
 
 def build(name: str, content: Mapping[str, Any], source: str) -> Space:

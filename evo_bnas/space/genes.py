@@ -232,9 +232,9 @@ class Space(GeneSpace):
 
     @abstractmethod
     def fit(self, image: tuple[int, int, int], classes: int) -> "Space":
-        """The same space for other image channels and classes.
+        """The same space for other images and classes.
 
-        Raises ValueError where the image size is not the one that the space is made for.
+        Raises ValueError where the images are too small or too large for it: beyond `sides`.
         """
 
     def cost(self, architecture: Architecture) -> Cost:
@@ -249,14 +249,28 @@ class Space(GeneSpace):
             return 0.0, 1 - 1 / self.classes
         return self.costs(self.smallest())[objective], self.costs(self.largest())[objective]
 
+    @property
+    def sides(self) -> tuple[int, int]:
+        """The least and the greatest side of an image that it takes: half to twice of what it is made for.
+
+        Its strides belong to a size: the last maps of smaller images would have a pixel or two, and those of
+        larger ones a cost and a reach that nobody meant.
+        """
+        return -(-min(self.image[1:]) // 2), 2 * max(self.image[1:])
+
     def _check_size(self, image: tuple[int, int, int]) -> None:
-        """Raise ValueError where the image size is not the one that the space is made for."""
-        if image[1:] != self.image[1:]:
+        """Raise ValueError where an image is beyond `sides`."""
+        least, greatest = self.sides
+        if not all(least <= side <= greatest for side in image[1:]):
             raise ValueError(
-                f"space {self.name} is made for images of {self.image[1]}x{self.image[2]}, "
-                f"not {image[1]}x{image[2]}"
+                f"space {self.name} is made for images of {self.image[1]}x{self.image[2]} and takes "
+                f"{least} to {greatest} pixels a side, not {image[1]}x{image[2]}"
             )
 
     @cached_property
     def _cost(self) -> Callable[[Architecture], Cost]:
         return lru_cache(maxsize=1 << 16)(lambda architecture: cost(self.draw(architecture)))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the costs that were counted, whose function cannot be pickled."""
+        return {name: value for name, value in vars(self).items() if name != "_cost"}

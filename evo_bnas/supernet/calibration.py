@@ -15,8 +15,16 @@ class Forward(Protocol):
     def __call__(self, images: Tensor, *, norm: BatchStatistics) -> Tensor: ...
 
 
+class Sliced(Protocol):
+    """Images of which batches are taken: a tensor, or part of a data set."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: slice, /) -> Tensor: ...
+
+
 @torch.no_grad()
-def calibrate(forward: Forward, images: Tensor, batch: int) -> Statistics:
+def calibrate(forward: Forward, images: Sliced, batch: int) -> Statistics:
     """Mean over batches of the mean and of the (biased) variance that every norm meets, in float32.
 
     Batches have one size; images that do not fill the last one are left out.
@@ -24,8 +32,8 @@ def calibrate(forward: Forward, images: Tensor, batch: int) -> Statistics:
     batch = min(batch, len(images))
     total: dict[str, Tensor] = {}
     count = len(images) // batch
-    for part in images[: count * batch].split(batch):
+    for start in range(0, count * batch, batch):
         moments: dict[str, Tensor] = {}
-        forward(part, norm=BatchStatistics(moments))
+        forward(images[start : start + batch], norm=BatchStatistics(moments))
         total = {name: total[name] + value if total else value for name, value in moments.items()}
     return {name: value / count for name, value in total.items()}

@@ -1,0 +1,1 @@
+"""What the verbs print: one module a subject."""

@@ -1,0 +1,89 @@
+"""The same on a GPU as on the CPU: deselected where there is none."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from evo_bnas.data.dataset import load
+from evo_bnas.evaluate.evaluators import classified
+from evo_bnas.progress import silent
+from evo_bnas.supernet.calibration import calibrate
+from evo_bnas.supernet.samplers import uniform
+from evo_bnas.supernet.supernet import Supernet
+from evo_bnas.train.augment import Augmentation
+from evo_bnas.train.checkpoint import Checkpoint
+from evo_bnas.train.loop import Schedule
+from evo_bnas.train.precision import Precision
+from evo_bnas.train.supernet import train_supernet
+from tests.digits import DIGITS
+from tests.strategies import SPACES
+
+pytestmark = pytest.mark.gpu
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+SPACE = SPACES["elastic-8"]
+
+
+def trained(device: torch.device, folder: Path, epochs: int, precision: Precision = "float32") -> Supernet:
+    images = load(DIGITS, seed=0).to(device).train
+    supernet = Supernet(SPACE, seed=0).to(device)
+    schedule = Schedule(epochs=epochs, batch=64, lr=5e-3, decay=5e-6, seed=0, augmentation=Augmentation(1))
+    checkpoint = Checkpoint(folder / f"{device.type}.safetensors")
+    train_supernet(
+        supernet, images, schedule, uniform, precision=precision, checkpoint=checkpoint, report=silent
+    )
+    return supernet
+
+
+@pytest.mark.parametrize("end", ["smallest", "largest"])
+def test_statistics_and_classes_are_those_of_the_cpu(end: str) -> None:
+    architecture = getattr(SPACE, end)()
+    found = {}
+    for device in (CPU, GPU):
+        supernet, images = Supernet(SPACE, seed=0).to(device), load(DIGITS, seed=0).to(device)
+        forward = partial(supernet, architecture=architecture)
+        statistics = calibrate(forward, images.train[:256], 128)
+        correct = classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
+        found[device.type] = {name: value.cpu() for name, value in statistics.items()}, correct.cpu()
+    (on_cpu, classes), (on_gpu, same) = found["cpu"], found["cuda"]
+    stem = min(on_cpu, key=lambda name: (not name.startswith("stem"), name))
+    assert torch.allclose(on_cpu[stem], on_gpu[stem], rtol=1e-4, atol=1e-5)
+    assert (classes == same).float().mean() >= 0.98
+
+
+def test_augmentation_draws_on_the_device() -> None:
+    images = load(DIGITS, seed=0).to(GPU).train
+    noise = torch.Generator(GPU).manual_seed(0)
+    varied = Augmentation(crop=1, flip=True, cutout=2)(images[:32], noise)
+    assert varied.device.type == "cuda"
+    assert varied.shape == (32, 1, 8, 8)
+
+
+def test_nothing_in_a_training_step_waits_for_the_gpu(tmp_path: Path) -> None:
+    """Of an epoch's steps only the loss at its end and the checkpoint may."""
+    warnings: list[str] = []
+    images = load(DIGITS, seed=0).to(GPU).train
+    supernet = Supernet(SPACE, seed=0).to(GPU)
+    schedule = Schedule(epochs=1, batch=16, lr=5e-3, decay=5e-6, seed=0, augmentation=Augmentation(1))
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with pytest.warns(UserWarning, match="synchroniz") as caught:
+            train_supernet(
+                supernet, images, schedule, uniform, checkpoint=Checkpoint(tmp_path / "c"), report=silent
+            )
+        warnings = [str(one.message) for one in caught]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(warnings) < schedule.steps(len(images))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_digits_are_learned_on_a_gpu(precision: Precision, tmp_path: Path) -> None:
+    supernet = trained(GPU, tmp_path, epochs=20, precision=precision)
+    images = load(DIGITS, seed=0).to(GPU)
+    forward = partial(supernet, architecture=SPACE.largest())
+    statistics = calibrate(forward, images.train[:512], 128)
+    correct = classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
+    assert correct.float().mean() > 0.8
