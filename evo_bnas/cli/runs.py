@@ -50,7 +50,7 @@ def run(
     readout.print_front(begun, chosen)
     readout.print_pick(chosen)
     _retrain(begun, list(chosen.order[: begun.recipe.retrain.top]))
-    console.print_next("see other budgets", f"evo-bnas pick {begun.folder} --ops 30k")
+    console.print_next("see other budgets", _pick_command(begun))
 
 
 @app.command()
@@ -83,7 +83,7 @@ def search(
         raise UsageError(f"{begun.folder}: has no trained supernet yet; run evo-bnas train {recipe}")
     _search(begun)
     readout.print_front(begun, None)
-    console.print_next("pick a network", f"evo-bnas pick {begun.folder} --ops 20k")
+    console.print_next("pick a network", _pick_command(begun))
 
 
 @app.command()
@@ -95,7 +95,7 @@ def front(run: RunFolder, format_: Annotated[Rows, typer.Option("--format")] = R
     opened = open_run(run)
     if format_ is Rows.table:
         readout.print_front(opened, None)
-        console.print_next("pick a network", f"evo-bnas pick {opened.folder} --ops 20k")
+        console.print_next("pick a network", _pick_command(opened))
         return
     best = findings.best(opened).drop(columns=["correct", "status"])
     complete = best.astype(object).where(best.notna(), None)
@@ -210,7 +210,7 @@ def fidelity(
         more = f"evo-bnas fidelity {opened.folder} --networks {2 * networks}"
         console.print_next("narrow the intervals", more)
     elif opened.journal_file.exists():
-        console.print_next("pick a network", f"evo-bnas pick {opened.folder} --ops 20k")
+        console.print_next("pick a network", _pick_command(opened))
     else:
         console.print_next("search with it", f"evo-bnas search {opened.folder}")
 
@@ -260,3 +260,14 @@ def _retrain(run: "Run", keys: list[str]) -> None:
     with console.progress() as report:
         cards = workflow.retrain_all(run, keys, report)
     readout.print_cards(run, cards)
+
+
+def _pick_command(run: "Run") -> str:
+    """A pick under a budget in the middle of the space, in a round number that some network keeps to."""
+    from evo_bnas.quantity import brief
+
+    least, most = run.space.bounds("ops")
+    middle = (least * most) ** 0.5
+    rounded = (float(f"{middle:.{digits}g}") for digits in (1, 2, 3))
+    budget = next((value for value in rounded if value >= least), most)
+    return f"evo-bnas pick {run.folder} --ops {brief(budget)}"
