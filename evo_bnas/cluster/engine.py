@@ -288,7 +288,7 @@ class RayEngine:
         elif self._quiet_since is None:
             self._quiet_since = monotonic()
         elif monotonic() - self._quiet_since > _QUIET:
-            self._quiet_since = float("inf")
+            self._quiet_since = inf
             _log.warning(
                 "no worker is up: %d wait for %g CPU and %g GPU each on the cluster at %s",
                 self._asked.workers,

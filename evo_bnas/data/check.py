@@ -7,16 +7,16 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from evo_bnas.data.decode import Shape
 from evo_bnas.data.detect import Asked
 from evo_bnas.data.moments import moments
+from evo_bnas.data.prepare import divide
 from evo_bnas.data.settings import Data
 from evo_bnas.data.source import Raw, Source, open_source
-from evo_bnas.data.split import Parts, split
+from evo_bnas.data.split import Parts
 from evo_bnas.errors import UsageError
 from evo_bnas.progress import Report, silent
 from evo_bnas.space import catalogue
-
-Shape = tuple[int, int, int]  # channels, height, width
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,7 @@ def check(asked: Asked, report: Report = silent) -> Checked:
             "them, or leave them out with skip_bad: true (--skip-bad)"
         )
     try:
-        shares = {"search_share": settings.search_share, "test_share": settings.test_share}
-        parts = split(raw.labels, source.classes, asked.seed, test=raw.test, **shares)
+        parts = divide(settings, asked.seed, source, raw)
     except UsageError as failure:
         parts = None
         wrong.append(str(failure))

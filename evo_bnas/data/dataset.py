@@ -59,7 +59,7 @@ class Images:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Dataset:
-    """A data set in three parts; `mean` and `std` are those of the train part's raw pixels per channel."""
+    """A data set in three parts."""
 
     name: str
     image: tuple[int, int, int]  # channels, height, width
@@ -67,11 +67,19 @@ class Dataset:
     train: Images
     search: Images
     test: Images
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
     white: int  # the largest value that a pixel can have
     skipped: tuple[str, ...]  # images that could not be read
     fingerprint: str  # of raw pixels, labels and parts
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """That of the train part's raw pixels, per channel."""
+        return tuple(self.train.mean.tolist())
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """The deviation of the train part's raw pixels, per channel."""
+        return tuple(self.train.std.tolist())
 
     def to(self, device: torch.device) -> "Dataset":
         """The same parts on a device."""
@@ -109,15 +117,18 @@ def load(settings: Data, seed: int, *, kept: Path | None = None, report: Report 
         images(parts.train),
         images(parts.search),
         images(parts.test),
-        tuple(mean.tolist()),
-        tuple(std.tolist()),
         found.white,
         raw.skipped,
         fingerprint,
     )
 
 
-def _arrived(*arrays: NDArray[Any]) -> Images:
+def over_shared(array: NDArray[Any]) -> Tensor:
+    """A tensor over an array that other processes read too; nothing writes to it."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing writes
-        return Images(*map(torch.from_numpy, arrays))
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def _arrived(*arrays: NDArray[Any]) -> Images:
+    return Images(*map(over_shared, arrays))

@@ -4,6 +4,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evo_bnas.data import cache
 from evo_bnas.data.settings import Data
 from evo_bnas.data.source import Raw, Source, open_source
@@ -30,20 +33,16 @@ def prepare(settings: Data, seed: int, kept: Path | None, report: Report) -> Pre
     source = open_source(settings)
     if kept is None or source.state is None:
         raw = source.read(report)
-        return _divided(settings, seed, source, raw, cache.digest(raw.pixels))
-    with cache.locked(kept):
-        found = cache.load(kept, source.state)
-        if found is None:
-            raw = source.read(report)
-            _divided(settings, seed, source, raw, digest="")
-            cache.keep(raw, source.state, kept)
-            found = cache.load(kept, source.state)
-            assert found is not None, f"{kept} was filled"
-    return _divided(settings, seed, source, *found)
+        digest = cache.digest(raw.pixels)
+    else:
+        raw, digest = _from_folder(settings, seed, source, source.state, kept, report)
+    parts = divide(settings, seed, source, raw)
+    return Prepared(source, raw, parts, _fingerprint(digest, raw.labels, parts))
 
 
-def _divided(settings: Data, seed: int, source: Source, raw: Raw, digest: str) -> Prepared:
-    parts = split(
+def divide(settings: Data, seed: int, source: Source, raw: Raw) -> Parts:
+    """The parts that the settings ask for; raises UsageError as `split` does."""
+    return split(
         raw.labels,
         source.classes,
         seed,
@@ -51,8 +50,26 @@ def _divided(settings: Data, seed: int, source: Source, raw: Raw, digest: str) -
         search_share=settings.search_share,
         test_share=settings.test_share,
     )
+
+
+def _from_folder(
+    settings: Data, seed: int, source: Source, state: str, kept: Path, report: Report
+) -> tuple[Raw, str]:
+    """The images and the digest of their pixels, decoded and kept where that is not done."""
+    with cache.locked(kept):
+        if found := cache.load(kept, state):
+            return found
+        raw = source.read(report)
+        divide(settings, seed, source, raw)  # what is refused is not kept
+        cache.keep(raw, state, kept)
+        found = cache.load(kept, state)
+        assert found is not None, f"{kept} was filled"
+        return found
+
+
+def _fingerprint(digest: str, labels: NDArray[np.int64], parts: Parts) -> str:
     hashed = sha256(digest.encode())
-    for numbers in (raw.labels, *parts):
+    for numbers in (labels, *parts):
         hashed.update(len(numbers).to_bytes(8, "little"))
         hashed.update(numbers.astype("<i8").tobytes())
-    return Prepared(source, raw, parts, hashed.hexdigest()[:16])
+    return hashed.hexdigest()[:16]

@@ -2,7 +2,6 @@
 
 import json
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evo_bnas.blueprint import Blueprint
-from evo_bnas.data.dataset import Images
+from evo_bnas.data.dataset import Images, over_shared
 from evo_bnas.results.pick import pack_correct
 from evo_bnas.score import Score, exact_objectives
 from evo_bnas.space import catalogue
@@ -94,12 +93,10 @@ class SupernetEvaluator:
         name, definition = state["space"]
         with torch.device("meta"):  # no memory for weights that are there already
             self.supernet = Supernet(catalogue.build(name, definition, name))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nothing writes
-            shared = {name: torch.from_numpy(array) for name, array in state["shared"].items()}
-            self.calibration = torch.from_numpy(state["calibration"]).to(device)
-            images, labels = (torch.from_numpy(array).to(device) for array in state["search"])
+        self.calibration = over_shared(state["calibration"]).to(device)
+        images, labels = (over_shared(array).to(device) for array in state["search"])
         self.search = images, labels
+        shared = {name: over_shared(array) for name, array in state["shared"].items()}
         self.supernet.load_state_dict(shared, assign=True)
         self.supernet.to(device)
 

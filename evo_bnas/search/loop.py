@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -91,43 +92,36 @@ def ask(explorer: Explorer, archive: Archive, n: int, seed: int, attempts: int) 
     return explorer.propose(archive, archive.due(attempts), n, rng)
 
 
+@dataclass
 class _Search:
     """What is under way, and the order of things: written down, then handed on."""
 
-    def __init__(
-        self,
-        problem: Problem,
-        explorer: Explorer,
-        engine: Engine,
-        journal: Journal,
-        evaluations: int,
-        batch: int,
-        seed: int,
-        attempts: int,
-    ) -> None:
-        self.under_way: set[int] = set()
-        self._problem = problem
-        self._explorer = explorer
-        self._engine = engine
-        self._journal = journal
-        self._archive = journal.archive
-        self._evaluations = evaluations
-        self._batch = batch
-        self._seed = seed
-        self._attempts = attempts
-        self._failures: list[Score] | None = []  # since the search was called; None after a success
+    problem: Problem
+    explorer: Explorer
+    engine: Engine
+    journal: Journal
+    evaluations: int
+    batch: int
+    seed: int
+    attempts: int
+    under_way: set[int] = field(default_factory=set)  # ids of proposals
+    failures: list[Score] | None = field(default_factory=list)  # of this search; None after a success
+
+    @property
+    def archive(self) -> Archive:
+        return self.journal.archive
 
     def take_up(self) -> None:
         """Submit what an earlier search left unfinished, and complete a batch that it was writing."""
-        pending = self._archive.pending
-        self.submit(self._archive.due(self._attempts))
-        if not pending or self._engine.capacity or pending[0].seen != len(self._archive.scores):
+        pending = self.archive.pending
+        self.submit(self.archive.due(self.attempts))
+        if not pending or self.engine.capacity or pending[0].seen != len(self.archive.scores):
             return
         # None of them is scored, so they may be what a kill left of a batch while it was written. A pure
         # explorer gives that batch again: asked about the archive before it.
-        earlier = self._archive.before(pending[0].id)
-        size = min(self._batch, self._evaluations - earlier.asked)
-        drafts = ask(self._explorer, earlier, size, self._seed, self._attempts)
+        earlier = self.archive.before(pending[0].id)
+        size = min(self.batch, self.evaluations - earlier.asked)
+        drafts = ask(self.explorer, earlier, size, self.seed, self.attempts)
         if [d.architecture.key for d in drafts[: len(pending)]] == [p.key for p in pending]:
             self._start(drafts[len(pending) :])
 
@@ -137,51 +131,51 @@ class _Search:
         An asynchronous engine is filled up in groups, since to ask an explorer for many costs little more
         than to ask it for one. Half of the capacity is what it evaluates, the other half what waits.
         """
-        left = self._evaluations - self._archive.asked
-        if not (capacity := self._engine.capacity):
-            return 0 if self.under_way else min(self._batch, left)
+        left = self.evaluations - self.archive.asked
+        if not (capacity := self.engine.capacity):
+            return 0 if self.under_way else min(self.batch, left)
         room = min(capacity - len(self.under_way), left)
-        return room if room >= min(self._batch, capacity // 2, left) else 0
+        return room if room >= min(self.batch, capacity // 2, left) else 0
 
     def propose(self, n: int) -> None:
         """Ask for so many proposals and start them."""
         if n > 0:
-            self._start(ask(self._explorer, self._archive, n, self._seed, self._attempts))
+            self._start(ask(self.explorer, self.archive, n, self.seed, self.attempts))
 
     def submit(self, proposals: Sequence[Proposal]) -> None:
         """Hand on what is written down."""
         for proposal in proposals:
             self.under_way.add(proposal.id)
-            self._engine.submit(proposal.id, self._problem.space.parse(proposal.key))
+            self.engine.submit(proposal.id, self.problem.space.parse(proposal.key))
 
     def write_down(self, scores: Sequence[tuple[int, Score]]) -> list[int]:
         """Answer proposals; returns the ids of those that failed and may be tried again.
 
         Raises UsageError where all that were scored failed, and they are enough to give up.
         """
-        self._journal.answer(scores)
+        self.journal.answer(scores)
         self.under_way -= {id for id, _ in scores}
         self._give_up([score for _, score in scores])
         failed = [id for id, score in scores if score.status == "failed"]
-        return [id for id in failed if self._archive.attempts[id] < self._attempts]
+        return [id for id in failed if self.archive.attempts[id] < self.attempts]
 
     def _start(self, drafts: Sequence[Draft]) -> None:
-        numbered = enumerate(drafts, len(self._archive.proposals))
-        seen = len(self._archive.scores)
+        numbered = enumerate(drafts, len(self.archive.proposals))
+        seen = len(self.archive.scores)
         proposals = [Proposal(id, d.architecture.key, d.origin, seen, d.predicted) for id, d in numbered]
-        self._journal.propose(proposals)
+        self.journal.propose(proposals)
         self.submit(proposals)
 
     def _give_up(self, scores: Sequence[Score]) -> None:
         """Raise UsageError at the last of too many failures."""
-        if self._failures is None or any(score.status == "ok" for score in scores):
-            self._failures = None
+        if self.failures is None or any(score.status == "ok" for score in scores):
+            self.failures = None
             return
-        self._failures += scores
-        if len(self._failures) >= min(HOPELESS, self._evaluations * self._attempts):
+        self.failures += scores
+        if len(self.failures) >= min(HOPELESS, self.evaluations * self.attempts):
             raise UsageError(
-                f"the first {len(self._failures)} evaluations all failed, the last with "
-                f"{self._failures[-1].reason}; mend that, and the same command goes on"
+                f"the first {len(self.failures)} evaluations all failed, the last with "
+                f"{self.failures[-1].reason}; mend that, and the same command goes on"
             )
 
 
