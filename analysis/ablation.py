@@ -17,13 +17,13 @@ from analysis import command
 from analysis.regression import ridge
 from analysis.search_efficiency import GOALS, Curve, Method, compare
 from analysis.trial import Trial
-from evo_bnas import console
+from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.cli import console
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.evaluate.table import Table, load_table
-from evo_bnas.results.archive import Archive, Proposal
 from evo_bnas.search.explorer import Batch, Draft, Explorer
+from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.multi_population import MultiPopulation
-from evo_bnas.search.polish import Polished
 from evo_bnas.search.problem import Problem
 from evo_bnas.search.surrogate import SurrogateSearch
 from evo_bnas.search.surrogates import SURROGATES
@@ -67,7 +67,7 @@ VARIANTS: Mapping[str, Callable[[Problem, int], Explorer]] = {
     "pair-bt only": _with("pair-bt"),
     "regression: ridge": lambda problem, _: SurrogateSearch(problem, _POPULATION, among={"ridge": ridge}),
     "regression: gp": _with("gp"),
-    "polish for the last third": lambda problem, budget: Polished(
+    "polish for the last third": lambda problem, budget: LocalSearch(
         SurrogateSearch(problem, _POPULATION), problem, after=budget - budget // 3
     ),
 }
@@ -125,7 +125,7 @@ def _run(asked: argparse.Namespace) -> None:
     curves = compare(methods, problem, space, asked.evaluations, asked.seeds)
     if asked.format == "table":
         columns = ["variant", *(f"evaluations to {goal}" for goal in GOALS), f"after {asked.evaluations}"]
-        console.print_table(columns, [_row(curve, asked.evaluations) for curve in curves], words=["variant"])
+        console.print_table(columns, [_row(curve, asked.evaluations) for curve in curves], left=["variant"])
     else:
         console.print_json(
             {

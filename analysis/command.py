@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from evo_bnas import console
+from evo_bnas.cli import console
 from evo_bnas.errors import UsageError
 
 

@@ -22,14 +22,14 @@ import torch
 
 from analysis import command
 from evo_bnas.data.dataset import Images
-from evo_bnas.run import processor
+from evo_bnas.machine import processor
 from evo_bnas.space.catalogue import load
 from evo_bnas.supernet.samplers import uniform
 from evo_bnas.supernet.supernet import Supernet
-from evo_bnas.train.augment import Augmentation
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule
 from evo_bnas.train.ranks import ALONE, Ranks
+from evo_bnas.train.settings import AugmentationSettings, TrainingSettings
 from evo_bnas.train.supernet import train_supernet
 
 Turn = Callable[[int], float]  # seconds of one turn, by its number
@@ -69,7 +69,9 @@ def learner(work: Work, ranks: Ranks, threads: int, folder: Path) -> Turn:
     images = Images(pixels, labels, mean=moments, std=moments)
 
     def turn(number: int) -> float:
-        schedule = Schedule(1, work.batch, 2.5e-3, 5e-6, seed=number, augmentation=Augmentation(4, flip=True))
+        schedule = Schedule(
+            TrainingSettings(epochs=1, batch=work.batch), 1, number, AugmentationSettings(crop=4, flip=True)
+        )
         checkpoint = Checkpoint(folder / f"{ranks.rank}-of-{ranks.count}.safetensors")
         begin = time.perf_counter()
         train_supernet(supernet, images, schedule, uniform, checkpoint=checkpoint, ranks=ranks)

@@ -21,18 +21,18 @@ import torch
 
 from analysis import command
 from analysis.sharing import SHARINGS
-from evo_bnas import console
+from evo_bnas.archive.ranking import Agreement, agreement
 from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.network import Network
 from evo_bnas.binary.sign import SignGradient
+from evo_bnas.cli import console
 from evo_bnas.data.dataset import Dataset, load
-from evo_bnas.data.settings import Data
-from evo_bnas.durable import write_bytes
-from evo_bnas.evaluate.evaluators import classified, error_of
+from evo_bnas.data.settings import DataSettings
+from evo_bnas.evaluate.supernet import classified, error_of
 from evo_bnas.evaluate.table import load_table
-from evo_bnas.results.fidelity import Agreement, agreement
-from evo_bnas.run import processor
-from evo_bnas.shipped import shipped
+from evo_bnas.files.atomic import write_bytes
+from evo_bnas.files.shipped import shipped
+from evo_bnas.machine import processor
 from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
@@ -42,6 +42,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule
 from evo_bnas.train.randomness import Stream, generator, torch_seed
 from evo_bnas.train.retrain import retrain
+from evo_bnas.train.settings import TrainingSettings
 from evo_bnas.train.supernet import train_supernet
 from evo_bnas.train.teacher import Teacher
 
@@ -69,7 +70,7 @@ class Way:
 WAYS = (
     Way("uniform (default)"),
     Way("fair", sampler="fair"),
-    Way("tilted", sampler="tilted"),
+    Way("cost_uniform", sampler="cost_uniform"),
     Way("sandwich, no teacher", sampler="sandwich"),
     Way("sandwich, teacher in place", sampler="sandwich", teacher="in-place"),
     Way("uniform, teacher in place", teacher="in-place"),
@@ -172,7 +173,7 @@ def _teacher(way: Way, space: Space, dataset: Dataset, scratch: Path) -> Teacher
 
 
 def _schedule(epochs: int, seed: int) -> Schedule:
-    return Schedule(epochs=epochs, batch=_BATCH, lr=_LR, decay=5e-6, seed=seed)
+    return Schedule(TrainingSettings(epochs=epochs, batch=_BATCH, lr=_LR), epochs, seed)
 
 
 def _judge(
@@ -196,7 +197,7 @@ def outcomes(
     ways: Sequence[Way], seeds: Sequence[int], seconds: float, folder: Path
 ) -> Iterator[tuple[Way, int, Outcome]]:
     """Every way with every seed; what stands in the folder already is read."""
-    dataset = load(Data(name="digits"), seed=0)
+    dataset = load(DataSettings(name="digits"), seed=0)
     space = catalogue.load(_SPACE).fit(dataset.image, len(dataset.classes))
     folder.mkdir(parents=True, exist_ok=True)
     for way in ways:

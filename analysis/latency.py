@@ -23,9 +23,9 @@ from analysis import command
 from analysis.packed_speed import calibrated, in_torch, networks, race
 from evo_bnas.binary.network import Network
 from evo_bnas.export.onnx import export_onnx
+from evo_bnas.machine import processor
 from evo_bnas.packed.compile import forms_of_network
 from evo_bnas.packed.file import Header, PackedNetwork
-from evo_bnas.run import processor
 from evo_bnas.space.catalogue import load
 from evo_bnas.space.genes import Architecture, Space
 

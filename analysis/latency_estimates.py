@@ -15,17 +15,17 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from analysis import command
-from evo_bnas import console
-from evo_bnas.blueprint import Blueprint
+from evo_bnas.archive.ranking import LEAST
+from evo_bnas.cli import console
 from evo_bnas.errors import UsageError
+from evo_bnas.machine import processor
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.packed.latency import LatencyMeter
 from evo_bnas.progress import Progress, Report
-from evo_bnas.results.fidelity import LEAST
-from evo_bnas.run import processor
 from evo_bnas.search.cost_model import fit
 from evo_bnas.search.features import cost_column, features
 from evo_bnas.search.problem import Problem
-from evo_bnas.search.surrogates.quality import kendall
+from evo_bnas.search.surrogates.cross_validation import kendall
 from evo_bnas.space.catalogue import load
 from evo_bnas.space.genes import Architecture, Space
 
@@ -62,7 +62,7 @@ def drawn(space: Space, n: int) -> dict[Architecture, Blueprint]:
     rng = np.random.default_rng(0)
     found: dict[str, tuple[Architecture, Blueprint]] = {}
     for _ in range(_DRAWS * n):
-        network = space.sample_tilted(rng)
+        network = space.sample_cost_uniform(rng)
         blueprint = space.draw(network)
         found.setdefault(blueprint.shape_key, (network, blueprint))
         if len(found) == n:
@@ -140,7 +140,10 @@ def _run(asked: argparse.Namespace) -> None:
             again.append(repeated(space.name, ms))
             problem = Problem(space, ("error", "latency_ms"))
             rows = features(problem, list(networks))
-            seen = {"genes, ops and params": rows, f"{problem.tilted} alone": rows[:, [cost_column(problem)]]}
+            seen = {
+                "genes, ops and params": rows,
+                f"{problem.sampling_cost} alone": rows[:, [cost_column(problem)]],
+            }
             for fitted in asked.fitted:
                 for sees, part in seen.items():
                     tau, off = (
@@ -161,10 +164,10 @@ def _run(asked: argparse.Namespace) -> None:
         return
     console.say(f"{processor()}, one thread; {asked.splits} splits of {asked.networks} networks\n")
     columns = ["space", "fitted to", "model of", "tau of the others", "median off, %"]
-    console.print_table(columns, [_estimates(row) for row in foretold], words=["space", "model of"])
+    console.print_table(columns, [_estimates(row) for row in foretold], left=["space", "model of"])
     console.say("\nmeasured twice")
     columns = ["space", "ms", "tau", "median apart, %", "9 in 10 within, %", "most, %"]
-    console.print_table(columns, [_agreement(row) for row in again], words=["space"])
+    console.print_table(columns, [_agreement(row) for row in again], left=["space"])
 
 
 def _estimates(row: Foretold) -> list[str]:

@@ -16,16 +16,16 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from evo_bnas.archive.archive import Proposal
+from evo_bnas.archive.front import hypervolume_trace
+from evo_bnas.archive.journal import Journal
+from evo_bnas.archive.score import Score
 from evo_bnas.evaluate.engine import Evaluator, InProcess
 from evo_bnas.progress import Progress, Report, silent
-from evo_bnas.recipe import Search
-from evo_bnas.results.archive import Proposal
-from evo_bnas.results.front import hypervolume_trace
-from evo_bnas.results.journal import Journal
-from evo_bnas.score import Score
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
+from evo_bnas.search.settings import SearchSettings
 from evo_bnas.space.genes import Architecture
 
 COMPARED = ("nsga2", "random")
@@ -123,7 +123,7 @@ def compare(
 
 
 def _trace(problem: Problem, name: str, evaluator: Evaluator, evaluations: int, seed: int) -> list[float]:
-    settings = Search()
+    settings = SearchSettings()
     with TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
         search(
             problem,
@@ -150,14 +150,14 @@ def main() -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text")
     options = parser.parse_args()
 
-    from evo_bnas.workflow import open_evaluator  # torch, which --help need not wait for
+    from evo_bnas.run.inputs import open_evaluator  # torch, which --help need not wait for
 
     space, evaluator = open_evaluator(options.run)
     folder = options.run / "analysis"
     folder.mkdir(exist_ok=True)
     with Journal(folder / "scores.jsonl") as scores:
         compared = compare(
-            Problem(space, Search().objectives),
+            Problem(space, SearchSettings().objectives),
             Remembering(evaluator, scores),
             seeds=options.seeds,
             evaluations=options.evaluations,

@@ -21,7 +21,7 @@ from evo_bnas.binary.fold import NORM_EPS, Statistics
 from evo_bnas.binary.prelu import rprelu
 from evo_bnas.binary.sign import Approx, rsign, sign
 from evo_bnas.binary.weights import standardise
-from evo_bnas.run import processor
+from evo_bnas.machine import processor
 from evo_bnas.space.catalogue import load
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import Supernet

@@ -16,9 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis import command
-from evo_bnas import beginning, console, findings, workflow
-from evo_bnas.results.pick import unpack_correct
-from evo_bnas.run import Run, processor
+from evo_bnas.archive.correct import unpack_correct
+from evo_bnas.cli import console
+from evo_bnas.machine import processor
+from evo_bnas.run.folder import Run
+from evo_bnas.run.results import Results
+from evo_bnas.run.search import search as search_stage
+from evo_bnas.run.start import start
+from evo_bnas.run.train import train as train_stage
 
 BACKENDS = ("torch", "packed")
 
@@ -49,28 +54,28 @@ class Agreement:
 def searched(run: Run) -> Outcome:
     """Search with a trained run, and time it."""
     begin, begin_cpu = time.perf_counter(), time.process_time()
-    workflow.search(run)
+    search_stage(run)
     seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - begin_cpu
-    taken = 1e3 * findings.archive(run)["seconds"]
+    taken = 1e3 * Results.of(run).frame["seconds"]
     return Outcome(
         run.compute.backend,
         seconds,
         cpu_seconds,
         float(taken.iloc[0]),
         float(taken.median()),
-        tuple(findings.best(run)["key"]),
-        findings.covered(run),
+        tuple(Results.of(run).front["key"]),
+        Results.of(run).hypervolume,
     )
 
 
 def agree(one: Run, other: Run) -> Agreement:
     """What two searches have in common."""
-    both = findings.archive(one).merge(findings.archive(other), on="key")
+    both = Results.of(one).frame.merge(Results.of(other).frame, on="key")
     images = [
         int((unpack_correct(first) != unpack_correct(second)).sum())
         for first, second in zip(both["correct_x"], both["correct_y"], strict=True)
     ]
-    fronts = [set(findings.best(run)["key"]) for run in (one, other)]
+    fronts = [set(Results.of(run).front["key"]) for run in (one, other)]
     return Agreement(
         common_front=len(fronts[0] & fronts[1]),
         common=len(both),
@@ -82,11 +87,10 @@ def agree(one: Run, other: Run) -> Agreement:
 def compare(recipe: str, overrides: Sequence[str], folder: Path) -> tuple[list[Outcome], Agreement]:
     """Train once into the folder, then search by each backend."""
     runs = [
-        beginning.start(recipe, folder / backend, [*overrides, f"evaluate.backend={backend}"])
-        for backend in BACKENDS
+        start(recipe, folder / backend, [*overrides, f"evaluate.backend={backend}"]) for backend in BACKENDS
     ]
     with console.progress() as report:
-        workflow.train(runs[0], report)
+        train_stage(runs[0], report)
     shutil.copy(runs[0].supernet_file, runs[1].supernet_file)
     return [searched(run) for run in runs], agree(*runs)
 

@@ -25,15 +25,15 @@ from analysis import command
 from evo_bnas.binary.execute import operate
 from evo_bnas.binary.fold import Tensors, fold
 from evo_bnas.binary.network import Network
-from evo_bnas.blueprint import Blueprint, Node, tensors
-from evo_bnas.cost import cost
+from evo_bnas.machine import processor
+from evo_bnas.network.blueprint import Blueprint, Node, tensors
+from evo_bnas.network.cost import cost
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
 from evo_bnas.packed.program import Memory, Program
 from evo_bnas.packed.stem import trunk
 from evo_bnas.packed.step import Floats, Step
 from evo_bnas.packed.vectors import BLOCK_BYTES, TILE, multiply
-from evo_bnas.run import processor
 from evo_bnas.space.catalogue import load
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate

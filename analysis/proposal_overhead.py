@@ -14,10 +14,10 @@ from time import process_time
 import numpy as np
 
 from analysis import command
-from evo_bnas import console
+from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.score import Score
+from evo_bnas.cli import console
 from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.results.archive import Archive, Proposal
-from evo_bnas.score import Score
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.chain import ChainSpace
@@ -112,7 +112,7 @@ def _run(asked: argparse.Namespace) -> None:
             for name, values in taken.items()
         ]
         columns = ["ms per proposal", *(f"{size:,} scores" for size in SIZES), f"growth (≤ {bound:.2f})"]
-        console.print_table(columns, rows, words=["ms per proposal"])
+        console.print_table(columns, rows, left=["ms per proposal"])
     else:
         console.print_json(
             {

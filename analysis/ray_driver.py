@@ -16,13 +16,13 @@ from pathlib import Path
 from time import perf_counter
 
 from analysis import command
-from evo_bnas import console
+from evo_bnas.archive.archive import Proposal
+from evo_bnas.archive.journal import Journal
+from evo_bnas.cli import console
 from evo_bnas.cluster.engine import RayEngine
 from evo_bnas.cluster.session import connected
+from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.evaluate.table import Table
-from evo_bnas.recipe import Engine as Asked
-from evo_bnas.results.archive import Proposal
-from evo_bnas.results.journal import Journal
 from evo_bnas.space.genes import Architecture
 
 _GENES, _OPTIONS = 20, 3  # more networks than anybody asks for, with keys as long as those of a space
@@ -47,7 +47,7 @@ def measure(actors: int, results: int, folder: Path) -> Rate:
     genes = islice(product(range(_OPTIONS), repeat=_GENES), results)
     networks = [Architecture(row, "-".join(map(str, row))) for row in genes]
     table = Table({network.key: {"error": 0.5, "ops": 1.0, "params": 1.0} for network in networks})
-    asked = Asked(workers=actors, cpus=0.01)
+    asked = EngineSettings(workers=actors, cpus=0.01)
     begun = perf_counter()
     with connected(asked) as session, RayEngine(table, session, asked) as engine:
         engine.submit(0, networks[0])

@@ -25,12 +25,14 @@ from time import perf_counter, process_time
 import numpy as np
 
 from analysis import command
-from evo_bnas import beginning, console, workflow
+from evo_bnas.cli import console
 from evo_bnas.cluster.engine import RayEngine
 from evo_bnas.cluster.session import connected
+from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.evaluate.engine import Evaluator
-from evo_bnas.evaluate.evaluators import SupernetEvaluator
-from evo_bnas.recipe import Engine as Asked
+from evo_bnas.evaluate.supernet import SupernetEvaluator
+from evo_bnas.run import inputs
+from evo_bnas.run.start import start
 from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.supernet import Supernet, save_supernet
 
@@ -65,9 +67,9 @@ class Outcome:
 def prepared(recipe: str, backend: str, folder: Path) -> SupernetEvaluator:
     """The evaluator of a run whose supernet is not trained, which takes the same time."""
     changes = ["engine.threads=1", "engine.device=cpu", f"evaluate.backend={backend}"]
-    run = beginning.start(recipe, folder / "run", changes)
+    run = start(recipe, folder / "run", changes)
     save_supernet(Supernet(run.space), run.supernet_file)
-    return workflow.evaluator(run)
+    return inputs.evaluator(run)
 
 
 def compare(evaluator: SupernetEvaluator, processes: int, networks: int, rounds: int) -> Outcome:
@@ -76,7 +78,7 @@ def compare(evaluator: SupernetEvaluator, processes: int, networks: int, rounds:
     rng = np.random.default_rng(0)
     drawn = [space.sample(rng) for _ in range(networks)]
     context = multiprocessing.get_context("spawn")  # as Ray's, they share nothing by accident
-    asked = Asked(workers=processes)
+    asked = EngineSettings(workers=processes)
     with (
         context.Pool(processes, _take, [evaluator]) as pool,
         connected(asked) as session,

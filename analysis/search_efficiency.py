@@ -20,18 +20,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis import command
 from analysis.trial import Trial
-from evo_bnas import console
-from evo_bnas.durable import replace
+from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.front import Hypervolume
+from evo_bnas.archive.journal import Journal
+from evo_bnas.cli import console
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.evaluate.engine import InProcess
 from evo_bnas.evaluate.table import Table, load_table
-from evo_bnas.results.archive import Archive, Proposal
-from evo_bnas.results.front import Hypervolume
-from evo_bnas.results.journal import Journal
+from evo_bnas.files.atomic import replace
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.explorer import Draft, Explorer
+from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.loop import search
-from evo_bnas.search.polish import Polished
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.table import TableSpace
 
@@ -70,7 +70,7 @@ class Ours:
     def __call__(self, problem: Problem, space: TableSpace, evaluations: int, seed: int) -> Trial:
         explorer = EXPLORERS[self.explorer](problem, self.population)
         if self.polish:
-            explorer = Polished(explorer, problem, after=evaluations - self.polish)
+            explorer = LocalSearch(explorer, problem, after=evaluations - self.polish)
         timed = _Timed(explorer)
         with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
             search(
@@ -236,7 +236,7 @@ def _print(curves: Sequence[Curve], evaluations: int) -> None:
         ]
         for curve in curves
     ]
-    console.print_table(columns, rows, words=["method"])
+    console.print_table(columns, rows, left=["method"])
 
 
 def _figures(curve: Curve, evaluations: int) -> dict[str, object]:

@@ -20,18 +20,19 @@ import numpy as np
 import torch
 
 from analysis import command
-from evo_bnas import console
+from evo_bnas.archive.journal import Journal
 from evo_bnas.binary.execute import BINARY
 from evo_bnas.binary.network import Network
-from evo_bnas.cluster import open_engine
+from evo_bnas.cli import console
+from evo_bnas.cluster.access import open_engine
+from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.data.dataset import Dataset, Images, load
-from evo_bnas.data.settings import Data
-from evo_bnas.durable import file_name, write_bytes
-from evo_bnas.evaluate.evaluators import Conditions
+from evo_bnas.data.settings import DataSettings
+from evo_bnas.evaluate.protocol import EvaluationProtocol
 from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.files.atomic import file_name, write_bytes
+from evo_bnas.files.yaml_file import validate
 from evo_bnas.progress import Report, silent
-from evo_bnas.recipe import Engine
-from evo_bnas.results.journal import Journal
 from evo_bnas.search.design import Design
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
@@ -42,7 +43,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule
 from evo_bnas.train.randomness import Stream, torch_seed
 from evo_bnas.train.retrain import retrain
-from evo_bnas.yaml_file import validate
+from evo_bnas.train.settings import TrainingSettings
 
 BATCH = 128  # of calibration and scoring
 ATTEMPTS = 2  # at a training that fails
@@ -64,7 +65,7 @@ class Task:
     def scorer(self, seed: int, scratch: Path) -> StandAlone:
         """What trains and scores networks with one seed."""
         own = replace(self, schedule=replace(self.schedule, seed=seed))
-        conditions = Conditions(
+        conditions = EvaluationProtocol(
             data=self.dataset.fingerprint,
             images=len(self.unseen),
             calibration="train part",
@@ -76,7 +77,7 @@ class Task:
             self.space,
             partial(own.trained, scratch),
             search=self.unseen,
-            conditions=conditions,
+            protocol=conditions,
             training=asdict(own.schedule),
         )
 
@@ -99,7 +100,7 @@ class Task:
         return network.eval()
 
 
-def errors(task: Task, seed: int, folder: Path, engine: Engine, report: Report) -> dict[str, float]:
+def errors(task: Task, seed: int, folder: Path, engine: EngineSettings, report: Report) -> dict[str, float]:
     """The error of every network with one seed, by key; only what the folder's journal lacks is trained."""
     folder = folder.absolute()  # workers stand in another one
     scorer = task.scorer(seed, folder)
@@ -116,7 +117,7 @@ def errors(task: Task, seed: int, folder: Path, engine: Engine, report: Report) 
                 evaluations=len(networks),
                 batch=1,
                 seed=seed,
-                attempts=ATTEMPTS,
+                max_attempts=ATTEMPTS,
                 report=lambda step: report(
                     replace(step, stage=f"alone, seed {seed}", unit="networks", figures="")
                 ),
@@ -144,7 +145,7 @@ def write(task: Task, by_seed: dict[int, dict[str, float]], path: Path) -> None:
     about = {
         "space": task.space.name,
         "genes": [gene.name for gene in task.space.genes],
-        "data": task.dataset.about(),
+        "data": task.dataset.card().model_dump(mode="json"),
         "errors": "share of wrong answers on the search and the test part together, which no training saw",
         "training": asdict(task.schedule) | {"seed": "the number in the column's name"},
         "torch": torch.__version__.partition("+")[0],
@@ -185,13 +186,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _study(asked: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
-    dataset = load(Data(name=asked.data), seed=0)
+    dataset = load(DataSettings(name=asked.data), seed=0)
     space = catalogue.load(asked.space).fit(dataset.image, len(dataset.classes))
-    schedule = Schedule(epochs=asked.epochs, batch=64, lr=1e-2, decay=5e-6, seed=0)
+    schedule = Schedule(TrainingSettings(epochs=asked.epochs, batch=64, lr=1e-2), asked.epochs, 0)
     task = Task(space, dataset, schedule)
     folder = asked.folder / f"{space.name}-{asked.data}-{asked.epochs}"
     folder.mkdir(parents=True, exist_ok=True)
-    engine = validate(Engine, {"workers": asked.workers, "address": asked.address}, "--workers")
+    engine = validate(EngineSettings, {"workers": asked.workers, "address": asked.address}, "--workers")
     seeds = range(asked.seeds) if asked.only is None else [asked.only]
     with console.progress() as report:
         by_seed = {seed: errors(task, seed, folder, engine, report) for seed in seeds}

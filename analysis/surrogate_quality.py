@@ -15,14 +15,14 @@ import numpy as np
 
 from analysis import command
 from analysis.regression import ridge
-from evo_bnas import console
+from evo_bnas.cli import console
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.search.features import cost_column, features
 from evo_bnas.search.problem import Problem
 from evo_bnas.search.surrogates import SURROGATES
+from evo_bnas.search.surrogates.cross_validation import kendall
 from evo_bnas.search.surrogates.model import Sample, Surrogate
-from evo_bnas.search.surrogates.quality import kendall
 
 SIZES = (20, 30, 60, 100, 200, 400)
 _UNSEEN = 600
@@ -75,7 +75,7 @@ def _run(asked: argparse.Namespace) -> None:
     names = list(found[sizes[0]])
     if asked.format == "table":
         rows = [[name, *(_cell(found[size][name][0]) for size in sizes)] for name in names]
-        console.print_table(["tau", *(f"of {size}" for size in sizes)], rows, words=["tau"])
+        console.print_table(["tau", *(f"of {size}" for size in sizes)], rows, left=["tau"])
     else:
         console.print_json(
             {

@@ -27,12 +27,13 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from analysis import command, plain_loop
 from evo_bnas.binary.execute import Mode
 from evo_bnas.errors import UsageError
-from evo_bnas.run import processor
+from evo_bnas.machine import processor
 from evo_bnas.space.catalogue import load
 from evo_bnas.supernet.samplers import SAMPLERS, Sampler, uniform
 from evo_bnas.supernet.supernet import Supernet
-from evo_bnas.train.augment import Augmentation
+from evo_bnas.train.augment import augment
 from evo_bnas.train.precision import Precision, multiplies_bfloat16, training_format
+from evo_bnas.train.settings import AugmentationSettings
 
 TARGETS = {"cpu": 1.5, "cuda": 3.0}  # times the images/s of the plain loop, on 2 cores and on a GPU
 PLAIN = "plain loop"
@@ -89,13 +90,13 @@ def library(work: Work, precision: Precision, sampler: Sampler = uniform) -> Ste
     device = torch.device(work.device)
     supernet, images, labels = _start(work)
     optimizer = torch.optim.Adam(supernet.parameters(), fused=True)
-    augment = Augmentation(crop=_PAD, flip=True)
+    settings = AugmentationSettings(crop=_PAD, flip=True)
     noise = torch.Generator(device).manual_seed(0)
 
     def step(number: int) -> None:
         with record_function("data"):
             chosen = torch.randperm(len(images))[: work.batch].to(device)
-            x, y = augment(images[chosen], noise), labels[chosen]
+            x, y = augment(images[chosen], settings, noise), labels[chosen]
         optimizer.zero_grad()
         drawn = sampler(supernet.space, np.random.default_rng(number))
         for architecture in drawn:

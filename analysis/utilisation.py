@@ -25,10 +25,11 @@ from matplotlib.figure import Figure
 
 from analysis import command
 from analysis.proposal_overhead import OBJECTIVES, SPACE
-from evo_bnas import console
+from evo_bnas.archive.journal import Journal
+from evo_bnas.archive.score import Score
+from evo_bnas.cli import console
 from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.results.journal import Journal
-from evo_bnas.score import Score, exact_objectives
+from evo_bnas.network.objectives import exact_objectives
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
@@ -211,7 +212,7 @@ def _run(asked: argparse.Namespace) -> None:
         ]
         for o in outcomes
     ]
-    console.print_table(columns, rows, words=["explorer"])
+    console.print_table(columns, rows, left=["explorer"])
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
 """evo-bnas: multi-objective evolutionary search for 1-bit convolutional networks.
 
-    from evo_bnas import findings, workflow
+    from evo_bnas.run.pipeline import run_all
+    from evo_bnas.run.retrain import retrain
+    from evo_bnas.run.start import start
 
-    run = workflow.run("digits")                   # train, search, pick, retrain; goes on where it was
-    table = findings.archive(run)                  # every scored network, a pandas DataFrame
-    chosen = findings.choose(run, {"ops": 20_000})  # a pick under other limits
-    card = workflow.retrain(run, chosen.key)       # trained to the end: accuracies, cost, files
+    run = start("digits")                            # a new run, or the one in runs/out/digits
+    results = run_all(run)                           # train, search, pick, retrain; resumes after a kill
+    results.frame                                    # every scored network, a pandas DataFrame
+    picked = results.pick({"ops": 20_000})           # a pick within other limits
+    retrain(run, keys=[picked.key]).cards[0]         # accuracies, cost, files
 
-    evo-bnas export digits                         # writes packed.safetensors; on any machine, without torch:
+    evo-bnas export digits                           # writes packed.safetensors; without torch, anywhere:
     network = evo_bnas.load_packed("packed.safetensors")
-    network.predict(images)                        # raw pixels (images, channels, height, width), NumPy
+    network.predict(images)                          # raw pixels (images, channels, height, width), NumPy
 
-Spaces are in `evo_bnas.space.catalogue`, costs in `evo_bnas.cost`, trained networks are read by
-`evo_bnas.binary.network.load_network`.
+Results of a finished run: `evo_bnas.run.results`. Spaces: `evo_bnas.space.catalogue`. Costs:
+`evo_bnas.network.cost`. Trained networks: `evo_bnas.binary.network.load_network`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Public names that are imported when they are first asked for."""
+    """Import public names when they are first used."""
     if name == "load_packed":
         from evo_bnas.packed.file import load_packed
 

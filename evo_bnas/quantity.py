@@ -5,7 +5,7 @@ from math import inf, isfinite
 from sys import float_info
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 _PREFIX = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -55,6 +55,12 @@ def _whole(value: object) -> int:
 
 Real = Annotated[float, BeforeValidator(parse)]
 Whole = Annotated[int, BeforeValidator(_whole)]
+
+Positive = Annotated[Real, Field(gt=0)]
+NotNegative = Annotated[Real, Field(ge=0)]
+Share = Annotated[Real, Field(ge=0, le=1)]
+Count = Annotated[Whole, Field(ge=1)]
+Amount = Annotated[Whole, Field(ge=0)]
 
 
 def show(value: float, unit: str = "") -> str:

@@ -10,11 +10,12 @@ import torch
 import yaml
 
 from evo_bnas.data.dataset import load
-from evo_bnas.evaluate.evaluators import Conditions, SupernetEvaluator
+from evo_bnas.evaluate.protocol import EvaluationProtocol
+from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Space
 from evo_bnas.supernet.supernet import Supernet
-from tests.digits import DIGITS
+from tests.support.digits import DIGITS
 
 GUIDE = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TEXT = GUIDE[GUIDE.index("**A topology**") :]
@@ -60,7 +61,7 @@ def test_the_shown_topology_is_scored(space: Space) -> None:
         calibration=digits.train[:64],
         search=digits.search,
         weights="weights",
-        conditions=Conditions("data", 359, "calibration", 64, torch.get_num_threads(), "cpu"),
+        protocol=EvaluationProtocol("data", 359, "calibration", 64, torch.get_num_threads(), "cpu"),
     )
     architecture = space.sample(np.random.default_rng(0))
     (score,) = evaluator([architecture])

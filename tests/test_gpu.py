@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from evo_bnas.data.dataset import load
-from evo_bnas.evaluate.evaluators import classified
+from evo_bnas.evaluate.supernet import classified
 from evo_bnas.progress import silent
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.samplers import uniform
 from evo_bnas.supernet.supernet import Supernet
-from evo_bnas.train.augment import Augmentation
+from evo_bnas.train.augment import augment
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
 from evo_bnas.train.precision import Precision
+from evo_bnas.train.settings import AugmentationSettings
 from evo_bnas.train.supernet import train_supernet
-from tests.digits import DIGITS
-from tests.strategies import SPACES
+from tests.support.digits import DIGITS
+from tests.support.schedules import schedule
+from tests.support.strategies import SPACES
 
 pytestmark = pytest.mark.gpu
 
@@ -29,10 +30,12 @@ SPACE = SPACES["elastic-8"]
 def trained(device: torch.device, folder: Path, epochs: int, precision: Precision = "float32") -> Supernet:
     images = load(DIGITS, seed=0).to(device).train
     supernet = Supernet(SPACE, seed=0).to(device)
-    schedule = Schedule(epochs=epochs, batch=64, lr=5e-3, decay=5e-6, seed=0, augmentation=Augmentation(1))
+    stage = schedule(
+        epochs=epochs, batch=64, lr=5e-3, weight_decay=5e-6, seed=0, augment=AugmentationSettings(crop=1)
+    )
     checkpoint = Checkpoint(folder / f"{device.type}.safetensors")
     train_supernet(
-        supernet, images, schedule, uniform, precision=precision, checkpoint=checkpoint, report=silent
+        supernet, images, stage, uniform, precision=precision, checkpoint=checkpoint, report=silent
     )
     return supernet
 
@@ -56,7 +59,7 @@ def test_statistics_and_classes_are_those_of_the_cpu(end: str) -> None:
 def test_augmentation_draws_on_the_device() -> None:
     images = load(DIGITS, seed=0).to(GPU).train
     noise = torch.Generator(GPU).manual_seed(0)
-    varied = Augmentation(crop=1, flip=True, cutout=2)(images[:32], noise)
+    varied = augment(images[:32], AugmentationSettings(crop=1, flip=True, cutout=2), noise)
     assert varied.device.type == "cuda"
     assert varied.shape == (32, 1, 8, 8)
 
@@ -66,12 +69,14 @@ def test_nothing_in_a_training_step_waits_for_the_gpu(tmp_path: Path) -> None:
     warnings: list[str] = []
     images = load(DIGITS, seed=0).to(GPU).train
     supernet = Supernet(SPACE, seed=0).to(GPU)
-    schedule = Schedule(epochs=1, batch=16, lr=5e-3, decay=5e-6, seed=0, augmentation=Augmentation(1))
+    stage = schedule(
+        epochs=1, batch=16, lr=5e-3, weight_decay=5e-6, seed=0, augment=AugmentationSettings(crop=1)
+    )
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with pytest.warns(UserWarning, match="synchroniz") as caught:
             train_supernet(
-                supernet, images, schedule, uniform, checkpoint=Checkpoint(tmp_path / "c"), report=silent
+                supernet, images, stage, uniform, checkpoint=Checkpoint(tmp_path / "c"), report=silent
             )
         warnings = [str(one.message) for one in caught]
     finally:

@@ -11,20 +11,19 @@ import yaml
 
 from evo_bnas.binary.sign import SignGradient
 from evo_bnas.errors import UsageError
+from evo_bnas.files.shipped import shipped
+from evo_bnas.files.yaml_file import dump, flatten, validate
 from evo_bnas.recipe import (
     Recipe,
-    Retrain,
-    Supernet,
     differences,
-    fitted_space,
     load,
     names,
 )
-from evo_bnas.shipped import shipped
+from evo_bnas.run.start import fitted_space
 from evo_bnas.space.catalogue import names as space_names
 from evo_bnas.supernet.samplers import SAMPLERS
-from evo_bnas.yaml_file import dump, flatten, validate
-from tests.strategies import SPACES
+from evo_bnas.train.settings import RetrainSettings, SupernetSettings
+from tests.support.strategies import SPACES
 
 DIGITS = load("digits")
 
@@ -47,7 +46,7 @@ def test_the_demo() -> None:
 def test_what_a_short_recipe_leaves_out_has_a_default(tmp_path: Path) -> None:
     recipe = load(written(tmp_path, "data: {name: digits}\nspace: elastic-8\n"))
     assert recipe.search.objectives == ("error", "ops", "params")
-    assert recipe.retrain == Retrain()
+    assert recipe.retrain == RetrainSettings()
     assert recipe.engine.threads is None
     assert not recipe.search.limits
 
@@ -62,7 +61,7 @@ def test_quantities(tmp_path: Path) -> None:
     """
     recipe = load(written(tmp_path, text))
     assert recipe.supernet.lr == 2.5e-3
-    assert recipe.supernet.decay == 5e-6
+    assert recipe.supernet.weight_decay == 5e-6
     assert recipe.search.evaluations == 1000
     assert recipe.search.limits == {"size_bits": 80_000, "peak_activation_bytes": 8000}
     assert recipe.pick.limits == {"error": 0.05, "ops": 20_000}
@@ -95,7 +94,7 @@ def test_the_hash_follows_every_value() -> None:
         ("search.evaluations=0", "--set: search.evaluations: input should be greater than or equal to 1"),
         ("search.evaluations=.inf", "--set: search.evaluations: inf is no finite number"),
         ("search.evaluations=true", "--set: search.evaluations: true is no quantity"),
-        ("search.attempts=0", "--set: search.attempts: input should be greater than or equal to 1"),
+        ("search.max_attempts=0", "--set: search.max_attempts: input should be greater than or equal to 1"),
         ("search.max_error=2", "--set: search.max_error: input should be less than or equal to 1"),
         ("search.seconds=0", "--set: search.seconds: input should be greater than 0"),
         ("search.explorer=nsga", "--set: search.explorer: unknown explorer 'nsga'; did you mean \"nsga2\"?"),
@@ -128,9 +127,12 @@ def test_the_hash_follows_every_value() -> None:
         ),
         ("supernet.real_epochs=-1", "supernet.real_epochs: input should be greater than or equal to 0"),
         ("supernet.warm_up=60", "--set: supernet: warm_up of 60 epochs must be shorter than epochs (60)"),
-        ("retrain.decay_until=2", "--set: retrain.decay_until: input should be less than or equal to 1"),
+        (
+            "retrain.weight_decay_until=2",
+            "--set: retrain.weight_decay_until: input should be less than or equal to 1",
+        ),
         ("retrain.label_smoothing=1", "--set: retrain.label_smoothing: input should be less than 1"),
-        ("supernet.clip=0", "--set: supernet.clip: input should be greater than 0"),
+        ("supernet.max_grad_norm=0", "--set: supernet.max_grad_norm: input should be greater than 0"),
         ("data.name=digit", "--set: data.name: unknown data set 'digit'; did you mean \"digits\"?"),
         ("space=3", "--set: space: input should be a valid string (got 3)"),
         ("engine.workers=0", "--set: engine.workers: input should be greater than or equal to 1"),
@@ -208,7 +210,7 @@ def test_later_overrides_win_and_none_touches_another_key() -> None:
     "override",
     [
         "search.evaluations=300",
-        "retrain.top=3",
+        "retrain.networks=3",
         "pick.limits.ops=10k",
         "pick.knee=true",
         "pick.within=1%",
@@ -274,8 +276,8 @@ def test_limits_at_the_smallest_network_leave_it() -> None:
 
 
 def test_the_names_are_those_of_what_exists() -> None:
-    assert set(get_args(Supernet.model_fields["sampler"].annotation)) == set(SAMPLERS)
-    assert Supernet.model_fields["sign_gradient"].annotation == SignGradient
+    assert set(get_args(SupernetSettings.model_fields["sampler"].annotation)) == set(SAMPLERS)
+    assert SupernetSettings.model_fields["sign_gradient"].annotation == SignGradient
 
 
 def test_the_teacher_of_a_recipe() -> None:

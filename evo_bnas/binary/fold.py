@@ -14,7 +14,7 @@ from torch import Tensor
 from evo_bnas.binary.channels import per_channel
 from evo_bnas.binary.prelu import prelu, rprelu
 from evo_bnas.binary.weights import Weights, effective
-from evo_bnas.blueprint import Node, Step
+from evo_bnas.network.blueprint import Node, Step
 
 NORM_EPS = 1e-5
 

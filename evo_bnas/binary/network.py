@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from evo_bnas.binary import weights_file
 from evo_bnas.binary.execute import BINARY, BatchStatistics, Mode, Norm, execute
 from evo_bnas.binary.fold import Statistics, Tensors
 from evo_bnas.binary.weights import initial
-from evo_bnas.blueprint import Blueprint, Node, norms, tensors
 from evo_bnas.errors import UsageError
+from evo_bnas.files import weights_file
+from evo_bnas.network.blueprint import Blueprint, Node, norms, tensors
 
 _KIND = "network"
 

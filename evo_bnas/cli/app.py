@@ -1,4 +1,4 @@
-"""The command itself: its exit codes, and what several verbs have in common."""
+"""The `evo-bnas` command: exit codes, and what several subcommands share."""
 
 import shlex
 import sys
@@ -11,8 +11,8 @@ from typer.core import TyperGroup
 
 from evo_bnas.errors import ClusterError, UsageError
 
-if TYPE_CHECKING:  # every verb imports its own machinery, so that --help answers at once
-    from evo_bnas.run import Run
+if TYPE_CHECKING:  # every subcommand imports what it needs, so that --help is fast
+    from evo_bnas.run.folder import Run
     from evo_bnas.space.genes import Architecture, Space
 
 
@@ -31,11 +31,11 @@ class Rows(StrEnum):
     json = "json"
 
 
-class _Verbs(TyperGroup):
+class _Commands(TyperGroup):
     """Turns failures into one or two lines and an exit code: 1 failed, 2 wrong use, 130 interrupted."""
 
     def invoke(self, ctx: Any) -> Any:
-        from evo_bnas import console
+        from evo_bnas.cli import console
 
         try:
             return super().invoke(ctx)
@@ -47,14 +47,14 @@ class _Verbs(TyperGroup):
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             again = shlex.join(["evo-bnas", *sys.argv[1:]])
-            console.complain(f"interrupted; what was finished is saved. Continue with: {again}")
+            console.complain(f"interrupted; finished work is saved. Resume with: {again}")
             raise typer.Exit(130) from None
 
 
 app = typer.Typer(
-    cls=_Verbs,
-    help="Search for 1-bit convolutional networks: as accurate as possible under a budget.",
-    epilog="Begin with: evo-bnas run digits",
+    cls=_Commands,
+    help="Search for 1-bit convolutional networks that are as accurate as possible within a budget.",
+    epilog="Start with: evo-bnas run digits",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,34 +66,33 @@ RecipeOrRun = Annotated[
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or the name of its recipe.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run. [default: runs/out/RECIPE]")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe; repeatable."),
 ]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")]
-Workers = Annotated[
-    int | None, typer.Option(help="Processes that score or train; more than one, or an address, is Ray.")
-]
-Address = Annotated[str | None, typer.Option(help="Ray cluster: host:port, or auto. [default: one's own]")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip images that cannot be read.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that score or train in parallel, on Ray.")]
+Address = Annotated[str | None, typer.Option(help="Ray cluster: host:port or auto. [default: start one]")]
 KEY = "Key of a network, smallest, largest or random"
 Format = Annotated[Listing, typer.Option("--format", help="For a person, or for a script.")]
 
 
 def open_run(target: str, workers: int | None = None, address: str | None = None) -> "Run":
-    """The run in a folder, or that of a recipe in its usual folder."""
-    from evo_bnas.run import OUT, Run
+    """The run in a folder, or that of a recipe in its default folder."""
+    from evo_bnas.run.folder import OUT, Run
 
-    usual = OUT / target
-    folder = usual if not Path(target).exists() and usual.is_dir() else Path(target)
-    if changes := hands(workers, address):
-        from evo_bnas import beginning
+    default = OUT / target
+    folder = default if not Path(target).exists() and default.is_dir() else Path(target)
+    if overrides := resources(workers, address):
+        from evo_bnas.run.start import resume
 
-        return beginning.resume(folder, changes)
+        return resume(folder, overrides)
     return Run.open(folder)
 
 
-def hands(workers: int | None, address: str | None) -> list[str]:
-    """Who does the work, as overrides of a recipe."""
-    engine = {"workers": workers, "address": address}
-    return [f"engine.{key}={value}" for key, value in engine.items() if value is not None]
+def resources(workers: int | None, address: str | None) -> list[str]:
+    """The options that choose resources, as overrides of a recipe."""
+    given = {"workers": workers, "address": address}
+    return [f"engine.{key}={value}" for key, value in given.items() if value is not None]
 
 
 def parse_key(space: "Space", key: str) -> "Architecture":

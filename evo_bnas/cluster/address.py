@@ -3,18 +3,18 @@
 import os
 import socket
 
+from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.errors import UsageError
-from evo_bnas.recipe import Engine as Asked
 
 KNOCK_SECONDS = 2.0
 
 
-def address_of(asked: Asked) -> str:
+def address_of(settings: EngineSettings) -> str:
     """The recipe's address, else that in RAY_ADDRESS: host:port or auto; local is a cluster of one's own.
 
     Raises UsageError for an address of Ray's client.
     """
-    address = asked.address or os.environ.get("RAY_ADDRESS") or "local"
+    address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
     if "://" in address:
         raise UsageError(
             f"engine.address: {address}: give host:port or auto and run on a node of the cluster, "
@@ -23,9 +23,9 @@ def address_of(asked: Asked) -> str:
     return address
 
 
-def need_answer(asked: Asked) -> str:
+def need_answer(settings: EngineSettings) -> str:
     """The address; raises UsageError where it names a port that nobody listens at."""
-    address = address_of(asked)
+    address = address_of(settings)
     if address not in ("local", "auto") and not answers(address):
         raise UsageError(f"engine.address: no Ray cluster answers at {address}; begin one with `ray start`")
     return address

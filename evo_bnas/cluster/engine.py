@@ -18,12 +18,12 @@ from typing import Any, Self
 import ray
 from ray.exceptions import RayError
 
+from evo_bnas.archive.score import Score
 from evo_bnas.cluster.session import Session
+from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.cluster.worker import Answer, Hello, Item, Worker, versions
 from evo_bnas.errors import ClusterError, UsageError
 from evo_bnas.evaluate.engine import Evaluator
-from evo_bnas.recipe import Engine as Asked
-from evo_bnas.score import Score
 from evo_bnas.space.genes import Architecture
 
 _log = logging.getLogger(__name__)
@@ -79,18 +79,18 @@ class RayEngine:
     """
 
     def __init__(
-        self, evaluator: Evaluator, session: Session, asked: Asked, folder: Path | None = None
+        self, evaluator: Evaluator, session: Session, settings: EngineSettings, folder: Path | None = None
     ) -> None:
         self._session = session
-        self._asked = asked
+        self._settings = settings
         self._folder = folder.absolute() if folder else None  # workers stand in another one
         self._calls = 1 if folder else _CALLS
-        slots = session.slots(asked)
-        if slots < asked.workers:
+        slots = session.slots(settings)
+        if slots < settings.workers:
             _log.warning(
                 "the cluster has room for %d of %d workers; others start when nodes join",
                 slots,
-                asked.workers,
+                settings.workers,
             )
         try:
             self._evaluator = ray.put(evaluator)
@@ -98,7 +98,7 @@ class RayEngine:
             why = str(failure).strip().splitlines()[0]
             raise ClusterError(f"weights and images do not fit into the object store: {why}") from None
         self._actor: Any = ray.remote(Worker).options(
-            num_cpus=asked.cpus, num_gpus=asked.gpus, max_restarts=0, max_task_retries=0
+            num_cpus=settings.cpus, num_gpus=settings.gpus, max_restarts=0, max_task_retries=0
         )
         self._waiting: deque[Item] = deque()
         self._suspects: deque[Item] = deque()  # called when a worker is idle, with nothing behind them
@@ -117,11 +117,11 @@ class RayEngine:
 
     @property
     def capacity(self) -> int:
-        return 0 if self._asked.synchronous else self._calls * max(len(self._up), 1) * self._size
+        return 0 if self._settings.synchronous else self._calls * max(len(self._up), 1) * self._size
 
     def submit(self, id: int, architecture: Architecture) -> None:
         (self._suspects if id in self._forgiven else self._waiting).append((id, architecture))
-        if self._asked.synchronous:
+        if self._settings.synchronous:
             self._order.append(id)
 
     def poll(self) -> list[tuple[int, Score]]:
@@ -164,13 +164,13 @@ class RayEngine:
         """Seconds of a call of so many evaluations."""
         if self._folder:
             return inf
-        if self._asked.deadline:
-            return self._asked.deadline * count
+        if self._settings.deadline:
+            return self._settings.deadline * count
         return max(_PATIENCE, _SLOWER * self._slowest * count)
 
     def _staff(self) -> None:
         """Begin a worker for each that is missing; Ray lets those wait that no node has room for."""
-        while len(self._slots) < self._asked.workers and self._session.answers():
+        while len(self._slots) < self._settings.workers and self._session.answers():
             actor = self._actor.remote(self._evaluator)
             self._slots.append(_Slot(actor, actor.hello.remote(self._folder)))
 
@@ -291,15 +291,15 @@ class RayEngine:
             self._quiet_since = inf
             _log.warning(
                 "no worker is up: %d wait for %g CPU and %g GPU each on the cluster at %s",
-                self._asked.workers,
-                self._asked.cpus,
-                self._asked.gpus,
+                self._settings.workers,
+                self._settings.cpus,
+                self._settings.gpus,
                 self._session.head,
             )
 
     def _handed_over(self) -> Iterable[tuple[int, Score]]:
         """Scores as they came; those of a synchronous search in order of submission."""
-        if not self._asked.synchronous:
+        if not self._settings.synchronous:
             found, self._scores = self._scores, {}
             yield from found.items()
             return

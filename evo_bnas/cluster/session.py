@@ -15,9 +15,10 @@ from ray.exceptions import AuthenticationError, RayError
 
 from evo_bnas.cluster.address import KNOCK_SECONDS, answers, need_answer
 from evo_bnas.cluster.own_folder import own_folder
+from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.errors import ClusterError, UsageError
 from evo_bnas.interrupt import deferred
-from evo_bnas.recipe import Engine as Asked
+from evo_bnas.machine import cores
 
 # Ray ends a driver whose head is lost for 60 s, and nothing can catch that.
 _LOST_SECONDS = 8.0
@@ -32,25 +33,26 @@ class Session:
     _knocked: float = 0.0  # when
     _silent: float | None = None  # since when the head does not answer
 
-    def slots(self, asked: Asked) -> int:
+    def slots(self, settings: EngineSettings) -> int:
         """How many workers the nodes have resources for; raises UsageError where it is not one.
 
         A cluster of one's own has to have room for all; to another one nodes may come later.
         """
         nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
-        needs = {"CPU": asked.cpus, "GPU": asked.gpus}
+        needs = {"CPU": settings.cpus, "GPU": settings.gpus}
         room = sum(
             min(int(node.get(name, 0) / need + 1e-9) for name, need in needs.items() if need)
             for node in nodes
         )
-        if room == 0 or (self.local and room < asked.workers):
+        if room == 0 or (self.local and room < settings.workers):
             has = ", ".join(f"{sum(node.get(name, 0) for node in nodes):g} {name}" for name in needs)
             where = "this machine" if self.local else f"the cluster at {self.head}"
             raise UsageError(
-                f"engine: {asked.workers} workers of {asked.cpus:g} CPU and {asked.gpus:g} GPU do not fit: "
-                f"{where} has {has} on {len(nodes)} nodes; ask for less, or start nodes that have it"
+                f"engine: {settings.workers} workers of {settings.cpus:g} CPU and "
+                f"{settings.gpus:g} GPU do not fit: {where} has {has} on {len(nodes)} "
+                "nodes; ask for less, or start nodes that have it"
             )
-        return min(room, asked.workers)
+        return min(room, settings.workers)
 
     def check(self) -> None:
         """Knock at the head now and then; raises ClusterError when it has not answered for a while."""
@@ -73,22 +75,22 @@ class Session:
 
 
 @contextmanager
-def connected(asked: Asked) -> Iterator[Session]:
+def connected(settings: EngineSettings) -> Iterator[Session]:
     """A session that ends with the block; of a cluster that it started nothing is left.
 
     The address is the recipe's, else that in RAY_ADDRESS. Raises UsageError where none answers, where it
     wants a token that is not here, or where it runs another Python or Ray.
     """
-    address = need_answer(asked)
+    address = need_answer(settings)
     local = address == "local"
     own = ExitStack()
     try:
         try:
-            settings = _started_here(own) if local else {}
+            options = _started_here(own) if local else {}
             # Ray reads these once a process, which may have had another cluster before.
             Config.initialize("")
             AuthenticationTokenLoader.instance().reset_cache()
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **settings)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (RayError, OSError, RuntimeError, ValueError) as failure:
             raise UsageError(f"engine.address: {address}: {_why(failure, local)}") from None
         yield Session(ray.get_runtime_context().gcs_address, local)
@@ -104,7 +106,7 @@ def _started_here(own: ExitStack) -> dict[str, Any]:
     """Ray's settings for a cluster on this machine, whose folder and token go when the stack is closed."""
     folder = own.enter_context(own_folder())
     own.enter_context(_own_token())
-    return {"include_dashboard": False, "_temp_dir": str(folder)}
+    return {"num_cpus": cores(), "include_dashboard": False, "_temp_dir": str(folder)}
 
 
 @contextmanager

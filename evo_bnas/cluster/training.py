@@ -24,10 +24,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from torch import Tensor, nn
 
 from evo_bnas.cluster.session import Session, connected
+from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.data.dataset import Images
 from evo_bnas.errors import ClusterError, UsageError
 from evo_bnas.progress import Progress, Report, silent
-from evo_bnas.recipe import Engine as Asked
 from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.ranks import Ranks
@@ -60,7 +60,13 @@ class Lesson:
 
 
 def train_on_ranks(
-    lesson: Lesson, ranks: int, asked: Asked, *, device: str, checkpoint: Checkpoint, report: Report
+    lesson: Lesson,
+    ranks: int,
+    settings: EngineSettings,
+    *,
+    device: str,
+    checkpoint: Checkpoint,
+    report: Report,
 ) -> None:
     """Bring the checkpoint of a training to its end.
 
@@ -71,16 +77,16 @@ def train_on_ranks(
     if ranks > len(lesson.images):
         raise UsageError(f"supernet.ranks: {ranks} share {len(lesson.images)} images; ask for fewer")
     gpus = 1 if device == "cuda" else 0  # NCCL wants one for each rank
-    if not (asked.cpus or gpus):
+    if not (settings.cpus or gpus):
         raise UsageError("engine.cpus: 0: ranks that compute on CPUs need some; ask for 1")
-    place = asked.model_copy(update={"workers": ranks, "gpus": gpus})
+    place = settings.model_copy(update={"workers": ranks, "gpus": gpus})
     with connected(place) as session:
         if session.slots(place) < ranks:
             raise UsageError(
-                f"supernet.ranks: the cluster at {session.head} has no room for {ranks} of {asked.cpus:g} "
+                f"supernet.ranks: the cluster at {session.head} has no room for {ranks} of {settings.cpus:g} "
                 f"CPU and {gpus} GPU each; ask for fewer, or start nodes that have it"
             )
-        resources = {"CPU": asked.cpus, "GPU": gpus}
+        resources = {"CPU": settings.cpus, "GPU": gpus}
         scaling = ScalingConfig(num_workers=ranks, use_gpu=gpus > 0, resources_per_worker=resources)
         shared = ray.put(lesson.to(torch.device("cpu")))
         begun, futile = checkpoint.read(), 0

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import ray
 
+from evo_bnas.archive.score import Score
 from evo_bnas.evaluate.engine import Evaluator, attempt
-from evo_bnas.score import Score
 from evo_bnas.space.genes import Architecture
 
 _PACKAGES = ("evo-bnas", "torch", "numpy", "numba")

@@ -13,8 +13,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from evo_bnas.data.source import Raw
-from evo_bnas.durable import replace, write_bytes
 from evo_bnas.errors import UsageError
+from evo_bnas.files.atomic import replace, write_bytes
 
 _VERSION = 1  # raised when readers decode differently
 _PIXELS, _LABELS, _TEST, _ABOUT = "pixels.npy", "labels.npy", "test.npy", "images.json"

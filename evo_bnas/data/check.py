@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evo_bnas.data.decode import Shape
-from evo_bnas.data.detect import Asked
 from evo_bnas.data.moments import moments
 from evo_bnas.data.prepare import divide
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Raw, Source, open_source
 from evo_bnas.data.split import Parts
 from evo_bnas.errors import UsageError
@@ -31,7 +30,7 @@ class Duplicates:
 class Checked:
     """What was found."""
 
-    settings: Data  # with what had to be assumed to go on
+    settings: DataSettings  # with what had to be assumed to go on
     source: Source
     raw: Raw
     shapes: Counter[Shape]  # how many images have which shape in their files
@@ -50,13 +49,16 @@ class Checked:
         return dict(zip(self.source.classes, map(tuple, rows.tolist()), strict=True))
 
 
-def check(asked: Asked, report: Report = silent) -> Checked:
-    """Decode all images and look at them.
+def check(
+    settings: DataSettings, seed: int = 0, space: str | None = None, report: Report = silent
+) -> Checked:
+    """Decode all images and look at them; `space` is the one that a recipe would use.
 
-    What is wrong with single images is collected; raises UsageError where there is nothing to go on with.
+    Problems with single images are collected. Raises UsageError if no image can be read at all.
     """
     wrong = []
-    settings = asked.settings.model_copy(update={"skip_bad": True})
+    may_skip = settings.skip_bad
+    settings = settings.model_copy(update={"skip_bad": True})
     source = open_source(settings)
     shapes = source.survey(report) if source.survey else Counter()
     sizes = _sizes(shapes)
@@ -76,13 +78,13 @@ def check(asked: Asked, report: Report = silent) -> Checked:
         )
     source = open_source(settings)
     raw = source.read(report)
-    if raw.skipped and not asked.settings.skip_bad:
+    if raw.skipped and not may_skip:
         wrong.append(
             f"{len(raw.skipped):,} of {len(raw.skipped) + len(raw.labels):,} images cannot be read; mend "
             "them, or leave them out with skip_bad: true (--skip-bad)"
         )
     try:
-        parts = divide(settings, asked.seed, source, raw)
+        parts = divide(settings, seed, source, raw)
     except UsageError as failure:
         parts = None
         wrong.append(str(failure))
@@ -99,8 +101,8 @@ def check(asked: Asked, report: Report = silent) -> Checked:
         tuple(mean.tolist()),
         tuple(std.tolist()),
         _duplicates(raw, tested),
-        tuple(space.name for space in catalogue.taking(source.image, len(source.classes))),
-        (*wrong, *_misfit(asked.space, source)),
+        tuple(fitting.name for fitting in catalogue.taking(source.image, len(source.classes))),
+        (*wrong, *_misfit(space, source)),
     )
 
 

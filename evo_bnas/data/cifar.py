@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from evo_bnas.data import files
 from evo_bnas.data.readers import parquet
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Raw, Source
 from evo_bnas.errors import UsageError
 from evo_bnas.progress import Progress, Report
@@ -92,7 +92,7 @@ HUNDRED = Variant(
 # fmt: on
 
 
-def open_variant(settings: Data, variant: Variant) -> Source:
+def open_variant(settings: DataSettings, variant: Variant) -> Source:
     """The data set in the folder or file of the settings; raises UsageError where it is not there."""
     root = files.root(settings)
     if root.suffix == ".parquet" or (root.is_dir() and files.below(root, (".parquet",))):
@@ -124,7 +124,7 @@ def archive(root: Path, variant: Variant) -> Path | None:
     return next((path for path in packed if path.exists()), None)
 
 
-def _in_parquet(settings: Data, variant: Variant) -> Source:
+def _in_parquet(settings: DataSettings, variant: Variant) -> Source:
     label = "fine_label" if variant is HUNDRED else None
     found = parquet.open_source(settings.model_copy(update={"name": "parquet", "label": label}))
     if found.image != IMAGE or len(found.classes) != len(variant.classes):

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from evo_bnas.data.moments import moments
 from evo_bnas.data.prepare import prepare
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
+from evo_bnas.network.card import DataCard
 from evo_bnas.progress import Report, silent
 
 
@@ -86,22 +87,22 @@ class Dataset:
         train, search, test = (part.to(device) for part in (self.train, self.search, self.test))
         return replace(self, train=train, search=search, test=test)
 
-    def about(self) -> dict[str, object]:
-        """What one has to know to use a network trained on it, as JSON values."""
-        return {
-            "name": self.name,
-            "image": list(self.image),
-            "classes": list(self.classes),
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "white": self.white,
-            "skipped": len(self.skipped),
-            "fingerprint": self.fingerprint,
-            "images": {"train": len(self.train), "search": len(self.search), "test": len(self.test)},
-        }
+    def card(self) -> DataCard:
+        """What is needed to use a network trained on it."""
+        return DataCard(
+            name=self.name,
+            image=self.image,
+            classes=self.classes,
+            mean=self.mean,
+            std=self.std,
+            white=self.white,
+            skipped=len(self.skipped),
+            fingerprint=self.fingerprint,
+            images={"train": len(self.train), "search": len(self.search), "test": len(self.test)},
+        )
 
 
-def load(settings: Data, seed: int, *, kept: Path | None = None, report: Report = silent) -> Dataset:
+def load(settings: DataSettings, seed: int, *, kept: Path | None = None, report: Report = silent) -> Dataset:
     """A data set as tensors; `kept` and what is raised are those of `prepare`."""
     found, raw, parts, fingerprint = prepare(settings, seed, kept, report)
     mean, std = moments(raw.pixels, parts.train)

@@ -3,7 +3,6 @@
 Pillow lets other threads run while it decodes. Only large images gain from that: a tiny one is mostly Python.
 """
 
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,9 +16,10 @@ from numpy.typing import NDArray
 
 from evo_bnas.data import decode
 from evo_bnas.data.decode import ImageError, Shape
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Raw, Source
 from evo_bnas.errors import UsageError
+from evo_bnas.machine import cores
 from evo_bnas.progress import Progress, Report
 
 _CHUNK = 256  # images that one thread takes at once
@@ -41,7 +41,7 @@ class Encoded:
     state: str  # of these
 
 
-def source(encoded: Encoded, settings: Data) -> Source:
+def source(encoded: Encoded, settings: DataSettings) -> Source:
     """The data set of encoded images.
 
     Where the settings leave size or channels open, the first image decides, and the others must be like it.
@@ -59,7 +59,7 @@ def source(encoded: Encoded, settings: Data) -> Source:
 
 
 @decode.quiet()
-def _image(encoded: Encoded, settings: Data) -> Shape:
+def _image(encoded: Encoded, settings: DataSettings) -> Shape:
     """Channels, height and width of the decoded images."""
     if settings.size and settings.channels:
         return settings.channels, *settings.size
@@ -78,7 +78,7 @@ def _image(encoded: Encoded, settings: Data) -> Shape:
 
 
 @decode.quiet()
-def _read(encoded: Encoded, image: Shape, settings: Data, report: Report) -> Raw:
+def _read(encoded: Encoded, image: Shape, settings: DataSettings, report: Report) -> Raw:
     """Decode everything into one array; raises UsageError that names the first image that does not fit."""
     pixels = _room(len(encoded.labels), image)
 
@@ -156,7 +156,7 @@ def _each(
         return [function(number, file) for number, file in chunk]
 
     images = enumerate(encoded.files())
-    threads = os.cpu_count() or 1
+    threads = cores()
     done = 0
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[list[Result]]] = deque()

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.errors import UsageError
 
 # What else decides which arrays a reader makes of the same files.
 _DECIDING = ("name", "size", "channels", "image", "label", "skip_bad")
 
 
-def root(settings: Data) -> Path:
+def root(settings: DataSettings) -> Path:
     """The folder or file that a recipe names; raises UsageError where there is none."""
     assert settings.path is not None, "settings of files have a path"
     path = Path(settings.path).expanduser()
@@ -43,7 +43,7 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "__"))  # __MACOSX is what archives of a Mac hide
 
 
-def state(root: Path, files: Iterable[Path], settings: Data) -> str:
+def state(root: Path, files: Iterable[Path], settings: DataSettings) -> str:
     """A hash of the names, sizes and times of files and of what the settings say about decoding them."""
     hashed = sha256(repr(settings.model_dump(include=set(_DECIDING))).encode())
     for file in files:

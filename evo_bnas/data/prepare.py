@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evo_bnas.data import cache
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Raw, Source, open_source
 from evo_bnas.data.split import Parts, split
 from evo_bnas.progress import Report
@@ -23,7 +23,7 @@ class Prepared(NamedTuple):
     fingerprint: str  # of pixels, labels and parts
 
 
-def prepare(settings: Data, seed: int, kept: Path | None, report: Report) -> Prepared:
+def prepare(settings: DataSettings, seed: int, kept: Path | None, report: Report) -> Prepared:
     """Decode and divide a data set.
 
     Decoded images are kept in the folder `kept` and read from there the next time, unless the files that
@@ -40,7 +40,7 @@ def prepare(settings: Data, seed: int, kept: Path | None, report: Report) -> Pre
     return Prepared(source, raw, parts, _fingerprint(digest, raw.labels, parts))
 
 
-def divide(settings: Data, seed: int, source: Source, raw: Raw) -> Parts:
+def divide(settings: DataSettings, seed: int, source: Source, raw: Raw) -> Parts:
     """The parts that the settings ask for; raises UsageError as `split` does."""
     return split(
         raw.labels,
@@ -53,7 +53,7 @@ def divide(settings: Data, seed: int, source: Source, raw: Raw) -> Parts:
 
 
 def _from_folder(
-    settings: Data, seed: int, source: Source, state: str, kept: Path, report: Report
+    settings: DataSettings, seed: int, source: Source, state: str, kept: Path, report: Report
 ) -> tuple[Raw, str]:
     """The images and the digest of their pixels, decoded and kept where that is not done."""
     with cache.locked(kept):

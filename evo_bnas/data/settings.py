@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evo_bnas.errors import suggestion
+from evo_bnas.files.yaml_file import Settings
 from evo_bnas.quantity import Real, Whole, parse
-from evo_bnas.yaml_file import Settings
 
 # What each source is told besides its name; `path` is needed wherever it is known.
 _KEYS = {
@@ -41,7 +41,7 @@ _Side = Annotated[Whole, Field(ge=1)]
 _Share = Annotated[Real, Field(gt=0, lt=1)]
 
 
-class Data(Settings):
+class DataSettings(Settings):
     """The images: which reader, where they are, and how they are divided."""
 
     name: Annotated[str, AfterValidator(_name)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from evo_bnas.data.settings import Data
+    from evo_bnas.data.settings import DataSettings
 
 
 class Raw(NamedTuple):
@@ -47,7 +47,7 @@ class Source:
 
 
 @lru_cache(maxsize=8)  # a recipe asks for it several times, and a large folder takes a second to list
-def open_source(settings: "Data") -> Source:
+def open_source(settings: "DataSettings") -> Source:
     """The data set that a recipe names; raises UsageError where its files are missing or no such data set."""
     found: Source = import_module(f"evo_bnas.data.readers.{settings.name}").open_source(settings)
     if len(found.classes) < 2:
@@ -57,7 +57,7 @@ def open_source(settings: "Data") -> Source:
     return found
 
 
-def describe(settings: "Data") -> tuple[tuple[int, int, int], int]:
+def describe(settings: "DataSettings") -> tuple[tuple[int, int, int], int]:
     """Image shape and number of classes, as `Space.fit` takes them; raises UsageError as `open_source`."""
     found = open_source(settings)
     return found.image, len(found.classes)

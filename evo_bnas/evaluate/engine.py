@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Protocol
 
-from evo_bnas.score import Score
+from evo_bnas.archive.score import Score
 from evo_bnas.space.genes import Architecture
 
 # Scores hold the error and every exact objective. What it raises is the failure of that evaluation.

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evo_bnas.blueprint import Blueprint, Node
-from evo_bnas.evaluate.evaluators import SupernetEvaluator
+from evo_bnas.evaluate.supernet import SupernetEvaluator
+from evo_bnas.network.blueprint import Blueprint, Node
 from evo_bnas.packed.calibrate import calibrate_packed, calibration_maps
 from evo_bnas.packed.compile import compile_blueprint
 from evo_bnas.packed.stem import stem, trunk
@@ -58,7 +58,7 @@ class PackedEvaluator(SupernetEvaluator):
     ) -> NDArray[np.float32]:
         """What a network, or part of one, says of images once it is calibrated on others."""
         tensors_of = self.supernet.slices()
-        batch, threads = self.conditions.batch, self.conditions.threads
+        batch, threads = self.protocol.batch, self.protocol.threads
         statistics = calibrate_packed(blueprint, tensors_of, calibration, batch, threads=threads)
         return compile_blueprint(blueprint, tensors_of, statistics).run(images, threads=threads)
 
@@ -70,7 +70,7 @@ class PackedEvaluator(SupernetEvaluator):
             return None
         blueprint, tensors_of = Blueprint(nodes), self.supernet.slices()
         calibration, search = self.calibration.numpy(), self.search[0].numpy()
-        batch, threads = self.conditions.batch, self.conditions.threads
+        batch, threads = self.protocol.batch, self.protocol.threads
         first = calibration_maps(blueprint, tensors_of, calibration, batch, threads=threads)
         then = self._logits(blueprint, calibration, search).reshape(len(search), *nodes[-1].shape)
         return _Stem(nodes, *(np.ascontiguousarray(maps.transpose(0, 2, 3, 1)) for maps in (first, then)))

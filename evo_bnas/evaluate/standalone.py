@@ -1,18 +1,17 @@
 """Scores of networks that are trained alone: what a supernet's scores only estimate."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from hashlib import sha256
 
 import torch
 
+from evo_bnas.archive.correct import pack_correct
+from evo_bnas.archive.score import Score
 from evo_bnas.binary.network import Network
 from evo_bnas.data.dataset import Images
-from evo_bnas.evaluate.evaluators import Conditions, classified, error_of
-from evo_bnas.results.pick import pack_correct
-from evo_bnas.score import Score, exact_objectives
+from evo_bnas.evaluate.protocol import EvaluationProtocol
+from evo_bnas.evaluate.supernet import classified, error_of
+from evo_bnas.network.objectives import exact_objectives
 from evo_bnas.space.genes import Architecture, Space
 
 
@@ -31,34 +30,28 @@ class StandAlone:
         train: Callable[[Architecture, str], Network],
         *,
         search: Images,
-        conditions: Conditions,
+        protocol: EvaluationProtocol,
         training: Mapping[str, object],
     ) -> None:
         self._space = space
         self._train = train
         self._search = search
-        self._conditions = conditions
-        self.protocol = protocol(conditions, training)
+        self._protocol = protocol
+        self.protocol_hash = protocol.stand_alone_hash(training)
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
         return [self._score(architecture) for architecture in architectures]
 
     def _score(self, architecture: Architecture) -> Score:
         started = time.perf_counter()
-        torch.set_num_threads(self._conditions.threads)
-        network = self._train(architecture, self.protocol)
-        search = self._search.to(torch.device(self._conditions.device))
-        correct = classified(network, search, search.y, self._conditions.batch)
+        torch.set_num_threads(self._protocol.threads)
+        network = self._train(architecture, self.protocol_hash)
+        search = self._search.to(torch.device(self._protocol.device))
+        correct = classified(network, search, search.y, self._protocol.batch)
         return Score(
             "ok",
             {"error": error_of(correct), **exact_objectives(self._space.cost(architecture))},
             correct=pack_correct(correct.cpu().numpy()),
             seconds=time.perf_counter() - started,
-            protocol=self.protocol,
+            protocol=self.protocol_hash,
         )
-
-
-def protocol(conditions: Conditions, training: Mapping[str, object]) -> str:
-    """The protocol hash of a stand-alone score."""
-    text = json.dumps({"conditions": asdict(conditions), "training": dict(training)}, sort_keys=True)
-    return sha256(text.encode()).hexdigest()[:16]

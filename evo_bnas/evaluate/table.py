@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evo_bnas.score import Score
+from evo_bnas.archive.score import Score
 from evo_bnas.space import table
 from evo_bnas.space.genes import Architecture
 from evo_bnas.space.table import TableSpace

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evo_bnas.durable import write_bytes
 from evo_bnas.errors import UsageError
 from evo_bnas.export.exported import Exported
 from evo_bnas.export.memory import Written, plan
+from evo_bnas.files.atomic import write_bytes
 from evo_bnas.packed.file import PackedNetwork
 from evo_bnas.packed.step import Step
 

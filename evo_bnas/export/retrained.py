@@ -1,9 +1,11 @@
 """The retrained picks of a run, ready to be exported."""
 
-from evo_bnas import card, findings
 from evo_bnas.errors import UsageError
+from evo_bnas.network import card
+from evo_bnas.network.card import Card
 from evo_bnas.packed.file import Header, PackedNetwork
-from evo_bnas.run import Run
+from evo_bnas.run.folder import Run
+from evo_bnas.run.results import Results
 
 
 def choose(run: Run, key: str | None) -> str:
@@ -22,7 +24,7 @@ def choose(run: Run, key: str | None) -> str:
         )
     if len(done) == 1:
         return done[0]
-    best = next((picked for picked in findings.choose(run).order if picked in done), None)
+    best = next((picked for picked in Results.of(run).pick().order if picked in done), None)
     if best is None:
         raise UsageError(
             f"{run.folder}: none of the retrained networks is the pick; name one of {', '.join(done)}"
@@ -32,25 +34,25 @@ def choose(run: Run, key: str | None) -> str:
 
 def load(run: Run, key: str) -> PackedNetwork:
     """A retrained pick in its inference form; raises UsageError where its files are damaged or changed."""
-    from evo_bnas.binary import weights_file
     from evo_bnas.binary.network import load_network
+    from evo_bnas.files import weights_file
     from evo_bnas.packed.compile import forms_of_network
 
     folder = run.pick_folder(key)
-    about = card.read(folder / card.FILE)
+    about = Card.read(folder / card.FILE)
     weights = folder / card.WEIGHTS
     network = load_network(weights)
-    if weights_file.fingerprint(weights) != about["weights"]:
-        raise UsageError(f"{weights}: is not what {card.FILE} tells of; delete both and retrain")
+    if weights_file.fingerprint(weights) != about.weights:
+        raise UsageError(f"{weights}: does not match {card.FILE}; delete both and retrain")
     header = Header(
-        key=about["key"],
-        space=about["space"],
+        key=about.key,
+        space=about.space,
         blueprint=network.blueprint.nodes,
-        data=about["data"]["name"],
-        classes=tuple(about["data"]["classes"]),
-        mean=tuple(about["data"]["mean"]),
-        std=tuple(about["data"]["std"]),
-        white=about["data"]["white"],
-        test_error=about["test_error"],
+        data=about.data.name,
+        classes=about.data.classes,
+        mean=about.data.mean,
+        std=about.data.std,
+        white=about.data.white,
+        test_error=about.test_error,
     )
     return PackedNetwork(header, forms_of_network(network))

@@ -12,7 +12,7 @@ from evo_bnas.export.exported import Exported
 from evo_bnas.export.onnx import export_onnx
 from evo_bnas.export.packed import export_packed
 from evo_bnas.packed.file import PackedNetwork
-from evo_bnas.run import Run
+from evo_bnas.run.folder import Run
 
 
 class Target(NamedTuple):

@@ -22,15 +22,15 @@ from pydantic import Field, ValidationError, field_serializer, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from evo_bnas.blueprint import Blueprint, Node
-from evo_bnas.durable import write_bytes
 from evo_bnas.errors import UsageError
+from evo_bnas.files.atomic import write_bytes
+from evo_bnas.files.tensor_header import broken, header_of, metadata
+from evo_bnas.files.yaml_file import Settings
+from evo_bnas.network.blueprint import Blueprint, Node
 from evo_bnas.packed.assemble import assemble
 from evo_bnas.packed.form import Entry, Form, entries
 from evo_bnas.packed.program import Program
 from evo_bnas.packed.step import Floats
-from evo_bnas.tensor_header import broken, header_of, metadata
-from evo_bnas.yaml_file import Settings
 
 _KIND = "packed"
 _BITS_PER_BYTE = 8

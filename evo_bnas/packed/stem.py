@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from evo_bnas.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint, Node
 
 
 def stem(blueprint: Blueprint) -> tuple[Node, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.search.dominance import constrained_ranks
 from evo_bnas.search.explorer import Batch, Draft
 from evo_bnas.search.operators import redraw

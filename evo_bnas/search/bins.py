@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive, Proposal
-from evo_bnas.score import Score
+from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.score import Score
 from evo_bnas.search.explorer import Batch, Draft
 from evo_bnas.search.operators import redraw
 from evo_bnas.search.problem import Problem
@@ -26,7 +26,7 @@ class Bins:
     def __init__(self, problem: Problem, population: int) -> None:
         self._problem = problem
         self._population = population
-        self._low, high = problem.space.bounds(problem.tilted)
+        self._low, high = problem.space.bounds(problem.sampling_cost)
         self._width = max(high - self._low, 1e-12) / population
         self._sizes = np.array(problem.space.sizes)
 
@@ -58,7 +58,7 @@ class Bins:
         best: dict[int, tuple[Score, Genes]] = {}
         for proposal, score in archive.scored:
             architecture = self._problem.space.parse(proposal.key)
-            cost = self._problem.costs(architecture)[self._problem.tilted]
+            cost = self._problem.costs(architecture)[self._problem.sampling_cost]
             # The dearest network of all would otherwise have a bin to itself.
             bin_ = min(int((cost - self._low) // self._width), self._population - 1)
             if bin_ not in best or badness(score) < badness(best[bin_][0]):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive
-from evo_bnas.score import EXACT
-from evo_bnas.search.features import Known
-from evo_bnas.search.surrogates.quality import kendall
+from evo_bnas.archive.archive import Archive
+from evo_bnas.network.objectives import EXACT
+from evo_bnas.search.features import FeatureCache
+from evo_bnas.search.surrogates.cross_validation import kendall
 
 _LEAST = 3  # networks; fewer cannot be left out one at a time
 _PENALTIES = np.logspace(-2, 2, 9)
@@ -54,7 +54,7 @@ def fit(features: np.ndarray, values: np.ndarray) -> CostModel:
     return CostModel(regressor.coef_, float(regressor.intercept_), kendall(left_out, logs), off)
 
 
-def cost_models(known: Known, archive: Archive) -> dict[str, CostModel]:
+def cost_models(known: FeatureCache, archive: Archive) -> dict[str, CostModel]:
     """A model of each measured objective but the error, fitted to the last 1,000 scores of an archive.
 
     Earlier searches with other weights have no say: they may have been measured on another host.

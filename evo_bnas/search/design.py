@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.search.explorer import Draft
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.genes import Architecture
@@ -35,7 +35,7 @@ def spread(problem: Problem, n: int, seed: int) -> list[Architecture]:
     """
 
     def height(architecture: Architecture) -> float:
-        return float(np.log(problem.costs(architecture)[problem.tilted]))
+        return float(np.log(problem.costs(architecture)[problem.sampling_cost]))
 
     found = list(dict.fromkeys([problem.smallest(), problem.largest()]))[:n]
     low, high = height(problem.smallest()), height(problem.largest())
@@ -43,7 +43,7 @@ def spread(problem: Problem, n: int, seed: int) -> list[Architecture]:
         index = len(found) - 1
         wanted = low + (high - low) * _van_der_corput(index)
         rng = np.random.default_rng([seed, index])
-        draws = [problem.space.sample_tilted(rng, problem.tilted) for _ in range(_DRAWS)]
+        draws = [problem.space.sample_cost_uniform(rng, problem.sampling_cost) for _ in range(_DRAWS)]
         new = [draw for draw in draws if draw not in found and problem.feasible(draw)]
         if not new:
             draws = [problem.sample(rng) for _ in range(_SURE_DRAWS)]

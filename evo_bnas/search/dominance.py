@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evo_bnas.results.front import ranks
-from evo_bnas.score import Score
+from evo_bnas.archive.front import ranks
+from evo_bnas.archive.score import Score
 from evo_bnas.search.problem import Problem
 
 

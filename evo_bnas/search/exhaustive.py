@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.errors import UsageError
-from evo_bnas.results.archive import Archive, Proposal
 from evo_bnas.search.explorer import Batch, Draft
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.genes import Architecture

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.genes import Architecture
 

@@ -11,7 +11,7 @@ from evo_bnas.space.genes import Architecture
 _WIDTH = 3.0
 
 
-class Known:
+class FeatureCache:
     """Architectures and their features by key, read once: a search asks for the same ones every round."""
 
     def __init__(self, problem: Problem) -> None:
@@ -59,7 +59,8 @@ def cost_column(problem: Problem) -> int:
 
 def _log_costs(problem: Problem, architectures: Sequence[Architecture]) -> np.ndarray:
     """(n, costs), scaled; 0 throughout where a cost is the same for the whole space."""
-    names = [name for name in dict.fromkeys((problem.tilted, "params")) if name in problem.space.objectives]
+    wanted = dict.fromkeys((problem.sampling_cost, "params"))
+    names = [name for name in wanted if name in problem.space.objectives]
     low, high = np.log1p([problem.space.bounds(name) for name in names]).T
     costs = [problem.costs(architecture) for architecture in architectures]
     rows = np.log1p([[cost[name] for name in names] for cost in costs]).reshape(-1, len(names))

@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.front import Hypervolume
+from evo_bnas.archive.journal import Journal
+from evo_bnas.archive.score import Score
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.engine import Engine
 from evo_bnas.interrupt import deferred
 from evo_bnas.progress import Progress, Report, silent
-from evo_bnas.results.archive import Archive, Proposal
-from evo_bnas.results.front import Hypervolume
-from evo_bnas.results.journal import Journal
-from evo_bnas.score import Score
 from evo_bnas.search.explorer import Draft, Explorer
 from evo_bnas.search.problem import Problem
 
 _log = logging.getLogger(__name__)
 
-STALL = 1e-3  # relative gain of hypervolume below which a search stands still
+MIN_GAIN = 1e-3  # relative gain of hypervolume below which a search stands still
 HOPELESS = 8  # evaluations that have to fail, before the first success, to end a search
 
 
@@ -32,16 +32,16 @@ def search(
     evaluations: int,
     batch: int,
     seed: int,
-    attempts: int = 2,
+    max_attempts: int = 2,
     seconds: float | None = None,
-    stall: int | None = None,
+    patience: int | None = None,
     report: Report = silent,
 ) -> str:
     """Search until a budget is spent; returns what ended it, as a sentence.
 
     `evaluations` and `seconds` (of evaluation, summed) count what stands in the journal already, but not
-    what a warm start brought; `stall` ends the search when that many evaluations in a row gained less than
-    0.1 % of hypervolume. What fails is tried up to `attempts` times, and counts as one evaluation. A
+    what a warm start brought; `patience` ends the search when that many evaluations in a row gained less than
+    0.1 % of hypervolume. What fails is tried up to `max_attempts` times, and counts as one evaluation. A
     synchronous engine gets `batch` proposals whenever all earlier ones are settled. Any other is kept at its
     capacity, and the explorer asked for as many as are missing, once these are `batch` or half of it.
     Called again with the same journal it finishes what was under way and goes on; the synchronous search
@@ -53,7 +53,7 @@ def search(
     """
     archive = journal.archive
     volume = Hypervolume(problem.objectives, problem.bounds())
-    going = _Search(problem, explorer, engine, journal, evaluations, batch, seed, attempts)
+    going = _Search(problem, explorer, engine, journal, evaluations, batch, seed, max_attempts)
     going.take_up()
     for id, score in archive.scores.items():
         if id not in going.under_way:
@@ -61,7 +61,7 @@ def search(
     with deferred() as interrupted:
         told = False
         while True:
-            spent = _spent(archive, volume, evaluations, seconds, stall)
+            spent = _spent(archive, volume, evaluations, seconds, patience)
             if not spent and not interrupted():
                 going.propose(going.room())
             if not going.under_way:
@@ -86,10 +86,10 @@ def search(
     return spent or "Every network within the limits that the explorer could find is scored."
 
 
-def ask(explorer: Explorer, archive: Archive, n: int, seed: int, attempts: int) -> list[Draft]:
+def ask(explorer: Explorer, archive: Archive, n: int, seed: int, max_attempts: int) -> list[Draft]:
     """What an explorer proposes next: the same for the same archive, since that decides the generator."""
     rng = np.random.default_rng([seed, len(archive.proposals)])
-    return explorer.propose(archive, archive.due(attempts), n, rng)
+    return explorer.propose(archive, archive.due(max_attempts), n, rng)
 
 
 @dataclass
@@ -103,7 +103,7 @@ class _Search:
     evaluations: int
     batch: int
     seed: int
-    attempts: int
+    max_attempts: int
     under_way: set[int] = field(default_factory=set)  # ids of proposals
     failures: list[Score] | None = field(default_factory=list)  # of this search; None after a success
 
@@ -114,14 +114,14 @@ class _Search:
     def take_up(self) -> None:
         """Submit what an earlier search left unfinished, and complete a batch that it was writing."""
         pending = self.archive.pending
-        self.submit(self.archive.due(self.attempts))
+        self.submit(self.archive.due(self.max_attempts))
         if not pending or self.engine.capacity or pending[0].seen != len(self.archive.scores):
             return
         # None of them is scored, so they may be what a kill left of a batch while it was written. A pure
         # explorer gives that batch again: asked about the archive before it.
         earlier = self.archive.before(pending[0].id)
         size = min(self.batch, self.evaluations - earlier.asked)
-        drafts = ask(self.explorer, earlier, size, self.seed, self.attempts)
+        drafts = ask(self.explorer, earlier, size, self.seed, self.max_attempts)
         if [d.architecture.key for d in drafts[: len(pending)]] == [p.key for p in pending]:
             self._start(drafts[len(pending) :])
 
@@ -140,7 +140,7 @@ class _Search:
     def propose(self, n: int) -> None:
         """Ask for so many proposals and start them."""
         if n > 0:
-            self._start(ask(self.explorer, self.archive, n, self.seed, self.attempts))
+            self._start(ask(self.explorer, self.archive, n, self.seed, self.max_attempts))
 
     def submit(self, proposals: Sequence[Proposal]) -> None:
         """Hand on what is written down."""
@@ -157,7 +157,7 @@ class _Search:
         self.under_way -= {id for id, _ in scores}
         self._give_up([score for _, score in scores])
         failed = [id for id, score in scores if score.status == "failed"]
-        return [id for id in failed if self.archive.attempts[id] < self.attempts]
+        return [id for id in failed if self.archive.attempts[id] < self.max_attempts]
 
     def _start(self, drafts: Sequence[Draft]) -> None:
         numbered = enumerate(drafts, len(self.archive.proposals))
@@ -172,7 +172,7 @@ class _Search:
             self.failures = None
             return
         self.failures += scores
-        if len(self.failures) >= min(HOPELESS, self.evaluations * self.attempts):
+        if len(self.failures) >= min(HOPELESS, self.evaluations * self.max_attempts):
             raise UsageError(
                 f"the first {len(self.failures)} evaluations all failed, the last with "
                 f"{self.failures[-1].reason}; mend that, and the same command goes on"
@@ -180,7 +180,7 @@ class _Search:
 
 
 def _spent(
-    archive: Archive, volume: Hypervolume, evaluations: int, seconds: float | None, stall: int | None
+    archive: Archive, volume: Hypervolume, evaluations: int, seconds: float | None, patience: int | None
 ) -> str:
     """Which budget is spent, as a sentence; empty while none is."""
     if archive.asked >= evaluations:
@@ -188,8 +188,8 @@ def _spent(
     if seconds is not None and archive.seconds >= seconds:
         return f"The budget of {seconds:,.0f} s of evaluation is spent."
     trace = volume.trace
-    if stall is not None and len(trace) > stall and trace[-1] <= trace[-1 - stall] * (1 + STALL):
-        return f"The last {stall:,} evaluations raised the hypervolume by less than {100 * STALL:g} %."
+    if patience is not None and len(trace) > patience and trace[-1] <= trace[-1 - patience] * (1 + MIN_GAIN):
+        return f"The last {patience:,} evaluations raised the hypervolume by less than {100 * MIN_GAIN:g} %."
     return ""
 
 

@@ -15,7 +15,7 @@ population widens it, and their elites change places. Chosen here, since the abs
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive
+from evo_bnas.archive.archive import Archive
 from evo_bnas.search.predictions import Predictions
 from evo_bnas.search.surrogate import GENERATIONS, MEMBERS, SurrogateSearch, generation, survivors
 from evo_bnas.space.genes import Architecture

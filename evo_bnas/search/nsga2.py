@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.search.breeding import Breeding, Parents
 from evo_bnas.search.explorer import Batch, Draft
 from evo_bnas.search.problem import Problem

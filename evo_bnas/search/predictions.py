@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive
-from evo_bnas.results.front import ranks
-from evo_bnas.score import EXACT, Score
+from evo_bnas.archive.archive import Archive
+from evo_bnas.archive.front import ranks
+from evo_bnas.archive.score import Score
+from evo_bnas.network.objectives import EXACT
 from evo_bnas.search.cost_model import CostModel
-from evo_bnas.search.features import Known, features
+from evo_bnas.search.features import FeatureCache, features
 from evo_bnas.search.problem import excess
 from evo_bnas.search.surrogates.model import Model
 from evo_bnas.space.genes import Architecture
@@ -21,7 +22,7 @@ class Predictions:
     costs are exact.
     """
 
-    def __init__(self, known: Known, model: Model, costs: Mapping[str, CostModel]) -> None:
+    def __init__(self, known: FeatureCache, model: Model, costs: Mapping[str, CostModel]) -> None:
         self._known = known
         self._problem = known.problem
         self._model = model

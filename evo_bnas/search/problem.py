@@ -6,9 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
+from evo_bnas.archive.archive import Archive
+from evo_bnas.archive.score import Score
 from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.results.archive import Archive
-from evo_bnas.score import EXACT, Score
+from evo_bnas.network.objectives import EXACT
 from evo_bnas.space.genes import Architecture, GeneSpace
 
 # Tilted draws for one sample. Under limits so tight that none is feasible, the last one walks down to them.
@@ -64,7 +65,7 @@ class Problem:
         return {name: limit for name, limit in self.limits.items() if name in EXACT}
 
     @property
-    def tilted(self) -> str:
+    def sampling_cost(self) -> str:
         """The cost over which samples are spread: the first exact objective asked for, or of the space."""
         return next(name for name in (*self.objectives, *self.space.objectives) if name in EXACT)
 
@@ -123,7 +124,7 @@ class Problem:
         here = self.smallest()
         while True:
             moves = [move for move in self.space.neighbours(here) if self.feasible(move)]
-            dearest = max([here, *moves], key=lambda move: self.costs(move)[self.tilted])
+            dearest = max([here, *moves], key=lambda move: self.costs(move)[self.sampling_cost])
             if dearest == here:
                 return here
             here = dearest
@@ -131,7 +132,7 @@ class Problem:
     def sample(self, rng: np.random.Generator) -> Architecture:
         """An architecture within limits on exact costs, spread over the cost and not over the genes."""
         for _ in range(_DRAWS):
-            draw = self.space.sample_tilted(rng, self.tilted)
+            draw = self.space.sample_cost_uniform(rng, self.sampling_cost)
             if self.feasible(draw):
                 return draw
         # Down to a random share of the way, or such samples would crowd under the limits.

@@ -6,13 +6,13 @@ An asynchronous search depends on the order in which scores arrived, and that st
 from itertools import groupby
 from pathlib import Path
 
-from evo_bnas.results.archive import WARM_START, Archive, Proposal
-from evo_bnas.results.journal import history
+from evo_bnas.archive.archive import WARM_START, Archive, Proposal
+from evo_bnas.archive.journal import history
 from evo_bnas.search.explorer import Explorer
 from evo_bnas.search.loop import ask
 
 
-def replay(explorer: Explorer, path: Path, *, seed: int, attempts: int = 2) -> int:
+def replay(explorer: Explorer, path: Path, *, seed: int, max_attempts: int = 2) -> int:
     """Ask an explorer for every proposal in a journal file again; returns how many there were.
 
     Proposals in a row are taken as one call; where the writing of such a row was killed and an asynchronous
@@ -29,7 +29,7 @@ def replay(explorer: Explorer, path: Path, *, seed: int, attempts: int = 2) -> i
             continue
         proposals = [event for event in events if isinstance(event, Proposal)]
         own = [proposal for proposal in proposals if proposal.origin != WARM_START]
-        drafts = ask(explorer, archive, len(own), seed, attempts) if own else []
+        drafts = ask(explorer, archive, len(own), seed, max_attempts) if own else []
         keys = [draft.architecture.key for draft in drafts]
         for position, proposal in enumerate(own):
             if keys[position : position + 1] != [proposal.key]:

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evo_bnas.results.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.search.breeding import Breeding, Parents
 from evo_bnas.search.cost_model import cost_models
 from evo_bnas.search.dominance import constrained_ranks
 from evo_bnas.search.explorer import Batch, Draft
-from evo_bnas.search.features import Known
-from evo_bnas.search.judgement import judge, measured
+from evo_bnas.search.features import FeatureCache
 from evo_bnas.search.nsga2 import Nsga2
 from evo_bnas.search.predictions import Predictions
 from evo_bnas.search.problem import Problem
+from evo_bnas.search.surrogate_quality import judge, measured
 from evo_bnas.search.surrogates.choice import CHEAP
 from evo_bnas.search.surrogates.model import Surrogate
 from evo_bnas.space.genes import Architecture
@@ -42,7 +42,7 @@ class SurrogateSearch:
         self._problem = problem
         self._design = min(population, _DESIGN)
         self._among = among
-        self._known = Known(problem)
+        self._known = FeatureCache(problem)
         self._breeding = Breeding(problem)
         self._nsga2 = Nsga2(problem, population)
 

@@ -8,9 +8,9 @@ Any other still says something about the order of the networks, and a surrogate 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from evo_bnas.results.archive import WARM_START, Archive, Proposal
-from evo_bnas.results.journal import Journal
-from evo_bnas.score import Score
+from evo_bnas.archive.archive import WARM_START, Archive, Proposal
+from evo_bnas.archive.journal import Journal
+from evo_bnas.archive.score import Score
 
 
 def divide(earlier: Iterable[Archive], weights: str, protocol: str) -> tuple[dict[str, Score], Archive]:

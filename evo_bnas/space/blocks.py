@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from evo_bnas.blueprint import Step
+from evo_bnas.files.yaml_file import Settings
+from evo_bnas.network.blueprint import Step
 from evo_bnas.space.operations import OPERATIONS
 from evo_bnas.space.sketch import Sketch
-from evo_bnas.yaml_file import Settings
 
 _REACT: tuple[Step, ...] = ("norm", "add", "rprelu")
 _QUICK: tuple[Step, ...] = ("prelu", "norm", "add")

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.shipped import shipped
+from evo_bnas.files.shipped import shipped
+from evo_bnas.files.yaml_file import Settings, read, validate
 from evo_bnas.space.cell import CellSpace
 from evo_bnas.space.cell_definition import CellDefinition
 from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.chain_definition import ChainDefinition
 from evo_bnas.space.genes import Space
 from evo_bnas.space.nb201 import NB201Definition, NB201Space
-from evo_bnas.yaml_file import Settings, read, validate
 
 # One entry a topology: the model of its YAML and the space that it spans.
 FAMILIES: dict[str, tuple[type[Settings], Callable[[str, Any], Space]]] = {

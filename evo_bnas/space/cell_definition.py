@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from evo_bnas.files.yaml_file import Settings
 from evo_bnas.quantity import parse
 from evo_bnas.space.chain_definition import BaseStem, Options
 from evo_bnas.space.constraints import Choice, Constraints, Rules, check_concerns
-from evo_bnas.yaml_file import Settings
 
 _MOST_PARAMETER_FREE = 0.5
 

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evo_bnas.errors import suggestion
+from evo_bnas.files.yaml_file import Settings
 from evo_bnas.space.blocks import BLOCKS, BlockKind, Transition
 from evo_bnas.space.constraints import Constraints, Option, check_concerns
 from evo_bnas.space.operations import OPERATIONS
-from evo_bnas.yaml_file import Settings
 
 # What a block chooses for itself or its stage for all its blocks, in the order of the genes.
 BLOCK_FIELDS = ("kernel", "groups", "pointwise_groups", "operation")

@@ -6,10 +6,9 @@ shortest and the longest found, exactly and without listing them.
 """
 
 from collections.abc import Callable, Sequence
-from operator import add
 from typing import NamedTuple
 
-from evo_bnas.score import EXACT
+from evo_bnas.network.objectives import EXACT, OBJECTIVES
 from evo_bnas.space.chain_drawing import Segment
 from evo_bnas.space.chain_walk import Place, Taken, Walk
 from evo_bnas.space.constraints import Option, State
@@ -18,7 +17,7 @@ Costs = tuple[float, ...]  # in the order of EXACT
 NOTHING: Costs = (0,) * len(EXACT)
 
 # Segments run one after the other: counts add up, and memory is that of the segment that needs most.
-_JOINS = tuple(max if name == "peak_activation_bytes" else add for name in EXACT)
+_JOINS = tuple(OBJECTIVES[name].join for name in EXACT)
 
 _Layer = dict[
     tuple[int, State], int

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evo_bnas.blueprint import Blueprint, Node
-from evo_bnas.cost import Cost, cost
 from evo_bnas.errors import UsageError
+from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.cost import Cost, cost
+from evo_bnas.network.objectives import EXACT, OBJECTIVES, exact_objectives
 from evo_bnas.quantity import show
-from evo_bnas.score import EXACT, OBJECTIVES, exact_objectives
 
 Genes = tuple[int, ...]
 
@@ -138,7 +138,7 @@ class GeneSpace(ABC):
         """An architecture whose genes are drawn uniformly and independently."""
         return self.architecture(rng.integers(self.sizes).tolist())
 
-    def sample_tilted(self, rng: np.random.Generator, objective: str = "ops") -> Architecture:
+    def sample_cost_uniform(self, rng: np.random.Generator, objective: str = "ops") -> Architecture:
         """An architecture of a cost drawn uniformly between the cheapest and the dearest.
 
         Uniform genes practically never meet the ends of a space. Here option probabilities are tilted,

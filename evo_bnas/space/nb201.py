@@ -19,12 +19,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from evo_bnas.blueprint import Blueprint, Node
+from evo_bnas.files.yaml_file import Settings
+from evo_bnas.network.blueprint import Blueprint, Node
 from evo_bnas.space.cell_drawing import BLOCKS, Style, draw_cell
 from evo_bnas.space.cell_text import Cell, Edge, read, write
 from evo_bnas.space.genes import Architecture, Count, Gene, Genes, Space
 from evo_bnas.space.sketch import Sketch
-from evo_bnas.yaml_file import Settings
 
 NODES = 3  # nodes 1 to 3 read earlier ones; node 0 is the input, and the last one the output
 OPERATIONS = ("none", "skip", "avg3", "b1", "b3")

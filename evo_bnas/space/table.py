@@ -15,8 +15,8 @@ from statistics import fmean
 import numpy as np
 
 from evo_bnas.errors import UsageError, suggestion
+from evo_bnas.network.objectives import EXACT, OBJECTIVES
 from evo_bnas.quantity import show
-from evo_bnas.score import EXACT, OBJECTIVES
 from evo_bnas.space.genes import Architecture, Count, Gene, Genes, GeneSpace
 
 _GENE = "gene_"

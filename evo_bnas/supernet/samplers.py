@@ -43,11 +43,11 @@ def sandwich(space: Space, rng: np.random.Generator) -> list[Architecture]:
     return [space.largest(), space.smallest(), space.sample(rng), space.sample(rng)]
 
 
-def tilted(space: Space, rng: np.random.Generator) -> list[Architecture]:
+def cost_uniform(space: Space, rng: np.random.Generator) -> list[Architecture]:
     """One architecture whose ops are drawn uniformly between the smallest and the largest network's."""
-    return [space.sample_tilted(rng)]
+    return [space.sample_cost_uniform(rng)]
 
 
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType(
-    {"uniform": uniform, "fair": fair, "sandwich": sandwich, "tilted": tilted}
+    {"uniform": uniform, "fair": fair, "sandwich": sandwich, "cost_uniform": cost_uniform}
 )

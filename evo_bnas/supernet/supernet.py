@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from evo_bnas.binary import weights_file
 from evo_bnas.binary.execute import BINARY, BatchStatistics, Mode, Norm, TensorsOf, execute
 from evo_bnas.binary.fold import Statistics, Tensors
 from evo_bnas.binary.network import Network, attach
 from evo_bnas.binary.weights import initial
-from evo_bnas.blueprint import Blueprint, Node, Spec, tensors
 from evo_bnas.errors import UsageError
+from evo_bnas.files import weights_file
+from evo_bnas.network.blueprint import Blueprint, Node, Spec, tensors
 from evo_bnas.space.genes import Architecture, Space
 
 BATCH = BatchStatistics()

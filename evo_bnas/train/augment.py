@@ -1,43 +1,40 @@
 """Augmentation of a whole batch on its device, by index arithmetic."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from evo_bnas.train.settings import AugmentationSettings
+
 _ALL = slice(None)
 _Draw = Callable[[int], Tensor]  # one number from 0 to below this for each image
 
 
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """Pad-and-crop, horizontal flip, cutout (DeVries & Taylor, 2017): what small 1-bit networks bear."""
+def augment(
+    images: Tensor,
+    settings: AugmentationSettings,
+    generator: torch.Generator,
+    batch: int | None = None,
+    part: slice = _ALL,
+) -> Tensor:
+    """New images of the same shape (images, channels, height, width).
 
-    crop: int = 0  # pixels of padding
-    flip: bool = False
-    cutout: int = 0  # side of the erased square in pixels; 0: none
+    They may be `part` of a larger batch: then each is varied as it would be in the whole batch.
+    """
 
-    def __call__(
-        self, images: Tensor, generator: torch.Generator, batch: int | None = None, part: slice = _ALL
-    ) -> Tensor:
-        """New images of the same shape (images, channels, height, width).
+    def draw(high: int) -> Tensor:
+        size = (batch or len(images),)
+        return torch.randint(high, size, generator=generator, device=generator.device)[part]
 
-        They may be part of a larger batch: then each is varied as it is in the whole.
-        """
-
-        def draw(high: int) -> Tensor:
-            size = (batch or len(images),)
-            return torch.randint(high, size, generator=generator, device=generator.device)[part]
-
-        if self.crop:
-            images = _crop(images, self.crop, draw)
-        if self.flip:
-            images = _flip(images, draw)
-        if self.cutout:
-            images = _cutout(images, self.cutout, draw)
-        return images
+    if settings.crop:
+        images = _crop(images, settings.crop, draw)
+    if settings.flip:
+        images = _flip(images, draw)
+    if settings.cutout:
+        images = _cutout(images, settings.cutout, draw)
+    return images
 
 
 def _crop(images: Tensor, pad: int, draw: _Draw) -> Tensor:

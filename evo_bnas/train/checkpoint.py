@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from evo_bnas.binary import weights_file
 from evo_bnas.errors import UsageError
+from evo_bnas.files import weights_file
 
 SECONDS_BETWEEN = 20.0
 

@@ -3,19 +3,20 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from evo_bnas.blueprint import Node, tensors
 from evo_bnas.data.dataset import Images
 from evo_bnas.interrupt import deferred
+from evo_bnas.network.blueprint import Node, tensors
 from evo_bnas.progress import Progress, Report
-from evo_bnas.train.augment import Augmentation
+from evo_bnas.train.augment import augment
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.randomness import Stream, generator, torch_generator
 from evo_bnas.train.ranks import ALONE, Ranks
+from evo_bnas.train.settings import NO_AUGMENTATION, AugmentationSettings, TrainingSettings
 
 # One training step's loss, already propagated backward: images, labels, step -> loss.
 Backward = Callable[[Tensor, Tensor, int], Tensor]
@@ -23,22 +24,16 @@ Backward = Callable[[Tensor, Tensor, int], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What a training does, besides what it learns from."""
+    """One stage of a training: its settings, its length, its seed."""
 
+    settings: TrainingSettings
     epochs: int
-    batch: int
-    lr: float  # at its highest; falls to 0 as a cosine
-    decay: float  # L2 of latent binary weights, and of nothing else
     seed: int
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    warm_up: int = 0  # epochs in which the learning rate rises linearly from 0
-    decay_until: float = 0.75  # share of the steps after which nothing decays
-    label_smoothing: float = 0.0
-    clip: float | None = None  # the greatest norm of the whole gradient
+    augment: AugmentationSettings = NO_AUGMENTATION
 
     def steps_per_epoch(self, images: int) -> int:
         """Whole batches of an epoch; images that do not fill the last one are left out of it."""
-        return max(images // self.batch, 1)
+        return max(images // self.settings.batch, 1)
 
     def steps(self, images: int) -> int:
         """Steps of the whole training."""
@@ -46,18 +41,19 @@ class Schedule:
 
     def lr_at(self, step: int, steps: int) -> float:
         """The learning rate of one step; the first one after the warm-up is the highest."""
-        rise = steps * self.warm_up // self.epochs
+        rise = steps * self.settings.warm_up // self.epochs
         if step < rise:
-            return self.lr * (step + 1) / (rise + 1)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+            return self.settings.lr * (step + 1) / (rise + 1)
+        return self.settings.lr * 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
 
-    def decay_at(self, step: int, steps: int) -> float:
-        """The decay of one step.
+    def weight_decay_at(self, step: int, steps: int) -> float:
+        """The weight decay of one step.
 
         It keeps latent weights small, so that they can flip; at the end they shall settle (Liu et al.,
         AdamBNN, 2021).
         """
-        return self.decay if step < self.decay_until * steps else 0.0
+        settings = self.settings
+        return settings.weight_decay if step < settings.weight_decay_until * steps else 0.0
 
 
 def train(
@@ -89,15 +85,15 @@ def train(
             noise = torch_generator(schedule.seed, Stream.AUGMENTATION, step, images.device)
             for group in optimizer.param_groups:
                 group["lr"] = schedule.lr_at(step, steps)
-            decaying["weight_decay"] = schedule.decay_at(step, steps)
+            decaying["weight_decay"] = schedule.weight_decay_at(step, steps)
             optimizer.zero_grad(set_to_none=True)
             part = ranks.part(len(chosen))
             own = chosen[part]
-            varied = schedule.augmentation(images[own], noise, len(chosen), part)
+            varied = augment(images[own], schedule.augment, noise, len(chosen), part)
             loss = backward(varied, images.y[own], step)
             loss = ranks.average(parameters.values(), loss, len(own) / len(chosen))
-            if schedule.clip is not None:
-                torch.nn.utils.clip_grad_norm_(parameters.values(), schedule.clip)
+            if schedule.settings.max_grad_norm is not None:
+                torch.nn.utils.clip_grad_norm_(parameters.values(), schedule.settings.max_grad_norm)
             optimizer.step()
             step += 1
             if step % per_epoch == 0:
@@ -115,7 +111,7 @@ def _batches(schedule: Schedule, images: int, device: torch.device, first: int) 
     per_epoch = schedule.steps_per_epoch(images)
     for epoch in range(first // per_epoch, schedule.epochs):
         order = generator(schedule.seed, Stream.ORDER, epoch).permutation(images)
-        batches = torch.from_numpy(order).to(device).split(schedule.batch)[:per_epoch]
+        batches = torch.from_numpy(order).to(device).split(schedule.settings.batch)[:per_epoch]
         yield from batches[first % per_epoch if epoch == first // per_epoch else 0 :]
 
 

@@ -34,7 +34,7 @@ def retrain(
     def backward(x: Tensor, labels: Tensor, step: int) -> Tensor:
         with training_format(precision, x.device):
             logits = network(x, annealed(mode, step / steps))
-            loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+            loss = F.cross_entropy(logits, labels, label_smoothing=schedule.settings.label_smoothing)
         loss.backward()
         return loss.detach()
 

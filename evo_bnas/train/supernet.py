@@ -60,7 +60,7 @@ def train_supernet(
             with training_format(precision, x.device):
                 logits: Tensor = supernet(x, architecture, mode=how)
                 if aim is None:
-                    loss = F.cross_entropy(logits, labels, label_smoothing=schedule.label_smoothing)
+                    loss = F.cross_entropy(logits, labels, label_smoothing=schedule.settings.label_smoothing)
                 else:
                     loss = divergence(logits, aim)
                 loss = loss / passes

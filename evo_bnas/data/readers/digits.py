@@ -1,11 +1,11 @@
 """1,797 handwritten digits of 8 x 8 pixels in 17 grey levels (Alpaydin & Kaynak, UCI, 1998)."""
 
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Raw, Source
 from evo_bnas.progress import Report
 
 
-def open_source(settings: Data) -> Source:
+def open_source(settings: DataSettings) -> Source:
     """The digits that scikit-learn carries."""
     return Source((1, 8, 8), tuple("0123456789"), _read, white=16)
 

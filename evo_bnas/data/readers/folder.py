@@ -12,7 +12,7 @@ import numpy as np
 
 from evo_bnas.data import files
 from evo_bnas.data.encoded import Encoded, source
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Source
 from evo_bnas.errors import UsageError
 
@@ -29,7 +29,7 @@ class _Tree(NamedTuple):
     test: bool
 
 
-def open_source(settings: Data) -> Source:
+def open_source(settings: DataSettings) -> Source:
     """The images in a folder of class folders; raises UsageError where it is none."""
     root = files.root(settings)
     if not root.is_dir():

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evo_bnas.data import files
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Raw, Source
 from evo_bnas.errors import UsageError
 from evo_bnas.progress import Progress, Report
@@ -43,7 +43,7 @@ def holds(folder: Path) -> bool:
     return any(_NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
-def open_source(settings: Data) -> Source:
+def open_source(settings: DataSettings) -> Source:
     """The images of train-images-idx3-ubyte and the like, split where there are no t10k or test files.
 
     Raises UsageError where files are missing or do not belong together.
@@ -85,7 +85,7 @@ def open_source(settings: Data) -> Source:
     return Source(image, classes, read, state=files.state(root, paths, settings), files=len(paths))
 
 
-def _parts(root: Path, settings: Data) -> list[_Part]:
+def _parts(root: Path, settings: DataSettings) -> list[_Part]:
     """The training part and, where there is one, the test part."""
     if not root.is_dir():
         raise UsageError(f"data.path {settings.path}: is a file; give the folder of train-images-idx3-ubyte")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evo_bnas.data import files
 from evo_bnas.data.encoded import Encoded, source
-from evo_bnas.data.settings import Data
+from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Source
 from evo_bnas.errors import UsageError, suggestion
 
@@ -28,12 +28,12 @@ _PARTS = ("train", "test", "validation")  # what folders of files may be called
 _ROWS = 256  # read at once
 
 
-def open_source(settings: Data) -> Source:
+def open_source(settings: DataSettings) -> Source:
     """Images of a parquet file or of a folder of them; raises UsageError where these are no image set."""
     return source(find(settings), settings)
 
 
-def find(settings: Data) -> Encoded:
+def find(settings: DataSettings) -> Encoded:
     """The images, labels and class names in the files; only labels are read."""
     root = files.root(settings)
     paths = _paths(root, settings)
@@ -70,7 +70,7 @@ def find(settings: Data) -> Encoded:
     )
 
 
-def _paths(root: Path, settings: Data) -> list[Path]:
+def _paths(root: Path, settings: DataSettings) -> list[Path]:
     """The files, those of the test part last."""
     if root.is_file():
         return [root]
@@ -153,7 +153,7 @@ def _class_names(schema: "pyarrow.Schema", path: Path) -> dict[str, tuple[str, .
         ) from None
 
 
-def _image_column(schema: "pyarrow.Schema", path: Path, settings: Data) -> str:
+def _image_column(schema: "pyarrow.Schema", path: Path, settings: DataSettings) -> str:
     from pyarrow import types
 
     def encoded(kind: "pyarrow.DataType") -> bool:
@@ -172,7 +172,7 @@ def _image_column(schema: "pyarrow.Schema", path: Path, settings: Data) -> str:
 
 
 def _label_column(
-    schema: "pyarrow.Schema", names: dict[str, tuple[str, ...]], path: Path, settings: Data
+    schema: "pyarrow.Schema", names: dict[str, tuple[str, ...]], path: Path, settings: DataSettings
 ) -> str:
     from pyarrow import types
 

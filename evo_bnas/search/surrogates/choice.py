@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from evo_bnas.search.surrogates.cross_validation import cross_validated
 from evo_bnas.search.surrogates.model import Model, Sample, Surrogate
 from evo_bnas.search.surrogates.pair_bt import pair_bt
 from evo_bnas.search.surrogates.pair_linear import pair_linear
-from evo_bnas.search.surrogates.quality import cross_validated
 
 # Of equal ones the first, which is the simpler.
 CHEAP: Mapping[str, Surrogate] = MappingProxyType({"pair-linear": pair_linear, "pair-bt": pair_bt})

@@ -1,0 +1,17 @@
+"""The `pick` section of a recipe."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from evo_bnas.archive.limits import Limits
+from evo_bnas.files.yaml_file import Settings
+from evo_bnas.quantity import Real
+
+
+class PickSettings(Settings):
+    """Which of the scored networks is picked."""
+
+    limits: Limits = Field(default_factory=dict)
+    within: Annotated[Real, Field(ge=0, lt=1)] | None = None  # the cheapest within this of the lowest error
+    knee: bool = False

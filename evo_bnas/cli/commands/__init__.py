@@ -1,0 +1,1 @@
+"""The commands of `evo-bnas`, by subject."""

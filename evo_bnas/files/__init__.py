@@ -1,0 +1,1 @@
+"""Files: atomic writes, YAML settings, safetensors, and what ships with the package."""

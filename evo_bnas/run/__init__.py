@@ -1,0 +1,1 @@
+"""A run, stage by stage: start, train, search, pick, retrain, and its results."""

@@ -1,0 +1,112 @@
+"""Check how well the supernet of a run ranks networks: train some of them alone and compare the errors."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+
+import pandas as pd
+
+from evo_bnas.archive.journal import Journal, read
+from evo_bnas.archive.ranking import LEAST
+from evo_bnas.cluster.access import open_engine
+from evo_bnas.cluster.settings import EngineSettings
+from evo_bnas.errors import UsageError
+from evo_bnas.evaluate.engine import Evaluator
+from evo_bnas.evaluate.supernet import SupernetEvaluator
+from evo_bnas.network.objectives import EXACT
+from evo_bnas.progress import Report, silent
+from evo_bnas.run import inputs
+from evo_bnas.run.folder import Run
+from evo_bnas.run.results import RankingResults
+from evo_bnas.run.retrain import stand_alone
+from evo_bnas.search.design import Design, spread
+from evo_bnas.search.loop import search
+from evo_bnas.search.problem import Problem
+from evo_bnas.space.genes import Architecture
+
+
+def check_ranking(
+    run: Run, networks: int = 24, *, epochs: int | None = None, seeds: int = 1, report: Report = silent
+) -> RankingResults:
+    """Score networks spread over the ops with the supernet, and train each of them alone from scratch.
+
+    Trainings follow the recipe except for `epochs` and their seeds, which count from that of the run; they
+    run in parallel if the recipe has workers. Every protocol has its own journal: the same call resumes
+    after an interruption, and a call for more networks or seeds adds to what is there. Writes table and
+    figure. Raises UsageError if the run has no supernet, or if fewer than 3 networks can be trained or scored.
+    """
+    run.need_supernet()
+    limits = {name: limit for name, limit in run.recipe.search.limits.items() if name in EXACT}
+    problem = Problem(run.space, ("error", "ops"), limits)
+    design = spread(problem, networks, run.recipe.seed)
+    if len(design) < LEAST:
+        raise UsageError(
+            f"a ranking needs {LEAST} networks or more, and there are {len(design)}; ask for more, or "
+            "loosen search.limits in a new run"
+        )
+    run.ranking.mkdir(exist_ok=True)
+    with run.lock(run.ranking):
+        supernet = inputs.evaluator(run)
+        journal = f"supernet-{supernet.weights}-{supernet.protocol.hash}"
+        scorer = _search_scores_first(run, supernet)
+        estimated = _errors(run, problem, design, scorer, EngineSettings(), journal, "supernet", report)
+        measured = {}
+        for seed in range(run.recipe.seed, run.recipe.seed + seeds):
+            alone = stand_alone(run, epochs, seed)
+            journal, stage = f"stand-alone-{alone.protocol_hash}", f"stand-alone, seed {seed}"
+            measured[seed] = _errors(run, problem, design, alone, run.recipe.engine, journal, stage, report)
+        rows = [
+            {
+                "key": network.key,
+                **run.space.costs(network),
+                "epochs": epochs or run.recipe.retrain.epochs,
+                "supernet_error": estimated[network.key],
+                "error": fmean(errors[network.key] for errors in measured.values()),
+                **{f"error_seed{seed}": errors[network.key] for seed, errors in measured.items()},
+            }
+            for network in design
+            if all(network.key in errors for errors in (estimated, *measured.values()))
+        ]
+        if len(rows) < LEAST:
+            raise UsageError(
+                f"a ranking needs {LEAST} networks or more, and {len(rows)} of {len(design)} could be "
+                f"scored; the reasons are in {run.ranking}; ask for more with --networks"
+            )
+        return RankingResults.write(run, pd.DataFrame(rows))
+
+
+def _errors(
+    run: Run,
+    problem: Problem,
+    design: Sequence[Architecture],
+    evaluator: Evaluator,
+    settings: EngineSettings,
+    name: str,
+    stage: str,
+    report: Report,
+) -> dict[str, float]:
+    """Score what the journal of this name does not hold yet; the errors of all scored networks by key."""
+    max_attempts = run.recipe.search.max_attempts
+    with Journal(run.ranking / f"{name}.jsonl") as journal:
+        left = journal.archive.left(len(design), max_attempts)
+        with open_engine(settings, evaluator, left, run.compute.device, run.folder) as engine:
+            search(
+                problem,
+                Design(design),
+                engine,
+                journal,
+                evaluations=len(design),
+                batch=1,  # so that an interrupted call for many networks does not bind a later one for few
+                seed=run.recipe.seed,
+                max_attempts=max_attempts,
+                report=lambda step: report(replace(step, stage=stage, unit="networks", figures="")),
+            )
+        return {proposal.key: score.objectives["error"] for proposal, score in journal.archive.scored}
+
+
+def _search_scores_first(run: Run, evaluator: SupernetEvaluator) -> Evaluator:
+    """An evaluator that reuses the scores of the search and computes only the others."""
+    scored = read(run.journal_file).scored if run.journal_file.exists() else []
+    now = (evaluator.weights, evaluator.protocol.hash)
+    known = {proposal.key: score for proposal, score in scored if (score.weights, score.protocol) == now}
+    return lambda architectures: [known.get(one.key) or evaluator([one])[0] for one in architectures]

@@ -1,0 +1,294 @@
+"""The fidelity of a tiny run: what is trained, what is kept, what a kill costs, what is printed."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from evo_bnas.archive.archive import Archive
+from evo_bnas.archive.ranking import Estimate
+from evo_bnas.archive.score import Score
+from evo_bnas.cli import app
+from evo_bnas.errors import UsageError
+from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.evaluate.supernet import SupernetEvaluator
+from evo_bnas.plots.ranking import plot_ranking
+from evo_bnas.run import inputs
+from evo_bnas.run import retrain as retraining
+from evo_bnas.run.folder import Run
+from evo_bnas.run.ranking import measure
+from evo_bnas.run.results import RankingResults, Results
+from evo_bnas.run.retrain import stand_alone
+from evo_bnas.run.search import search as search_stage
+from evo_bnas.run.start import start
+from evo_bnas.run.train import train as train_stage
+from evo_bnas.search.design import Design, spread
+from evo_bnas.search.problem import Problem
+from evo_bnas.space.genes import Architecture
+from tests.support.fidelity_driver import MOMENTS
+from tests.support.strategies import SPACES
+
+SMALL = (
+    "supernet.epochs=1",
+    "supernet.batch=256",
+    "search.evaluations=4",
+    "search.explorer=random",
+    "search.limits={ops: 12k}",
+    "retrain.epochs=2",
+    "retrain.batch=256",
+    "engine.threads=1",
+    "engine.device=cpu",
+)
+SPACE = SPACES["elastic-8"]
+LEAST, MOST = SPACE.bounds("ops")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fidelity") / "run"
+    run = start("digits", folder, SMALL)
+    train_stage(run)
+    return folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Run:
+    """A copy of the run whose supernet is trained, and of nothing more."""
+    return Run.open(Path(shutil.copytree(trained, tmp_path / "run")))
+
+
+@pytest.fixture(scope="module")
+def measured(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured") / "run"
+    measure(Run.open(Path(shutil.copytree(trained, folder))), 3)
+    return folder
+
+
+@pytest.fixture
+def done(measured: Path, tmp_path: Path) -> Run:
+    """A copy of the run with the fidelity of three networks."""
+    return Run.open(Path(shutil.copytree(measured, tmp_path / "done")))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(measured: Path) -> pd.DataFrame:
+    return RankingResults.of(Run.open(measured)).networks
+
+
+def stand_alone_journals(run: Run) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(run.fidelity.glob("stand-alone-*.jsonl"))]
+
+
+def counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
+@settings(max_examples=8)
+@given(
+    st.integers(0, 50), st.integers(1, 8), st.integers(0, 4), st.sampled_from([LEAST, 9_000, 30_000, MOST])
+)
+def test_more_networks_begin_with_the_fewer(seed: int, n: int, more: int, limit: float) -> None:
+    problem = Problem(SPACE, ("error", "ops"), {"ops": limit})
+    long = spread(problem, n + more, seed)
+    assert spread(problem, n, seed) == long[:n]
+    assert len(set(long)) == len(long) <= n + more
+    assert all(problem.feasible(network) for network in long)
+    assert long[:2] == [problem.smallest(), problem.largest()][: len(long)]
+
+
+@pytest.mark.parametrize("name", ["elastic-8", "group-mobile-8"])
+def test_networks_are_spread_over_the_log_of_the_ops(name: str) -> None:
+    space = SPACES[name]
+    heights = np.log([space.costs(n)["ops"] for n in spread(Problem(space, ("error", "ops")), 24, seed=0)])
+    among, _ = np.histogram(heights, bins=4)
+    assert among.min() >= 4
+
+
+def test_a_design_is_proposed_in_its_order_and_once() -> None:
+    networks = spread(Problem(SPACE, ("error", "ops")), 5, seed=0)
+    rng = np.random.default_rng(0)
+    drafts = Design(networks).propose(Archive(), [], 3, rng)
+    assert [draft.architecture for draft in drafts] == networks[:3]
+    known = Archive()
+    known.keys |= {networks[1].key, networks[3].key}
+    assert [d.architecture for d in Design(networks).propose(known, [], 9, rng)] == networks[::2]
+
+
+def test_what_is_compared_is_what_the_scorers_say(run: Run, undisturbed: pd.DataFrame) -> None:
+    problem = Problem(run.space, ("error", "ops"), run.recipe.search.limits)
+    chosen = spread(problem, 3, run.recipe.seed)
+    assert list(undisturbed["key"]) == [network.key for network in chosen]
+    assert undisturbed["ops"].max() <= 12_000
+    for scorer, column in (
+        (inputs.evaluator(run), "supernet_error"),
+        (stand_alone(run, None, run.recipe.seed), "error_seed0"),
+    ):
+        # In another order: a score depends on nothing that was scored before it.
+        scores = scorer(chosen[::-1])[::-1]
+        assert [score.objectives["error"] for score in scores] == list(undisturbed[column])
+    assert (undisturbed["error"] == undisturbed["error_seed0"]).all()
+
+
+def test_trainings_never_see_the_search_part(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainings: list[Any] = []
+    monkeypatch.setattr(retraining, "retrain", counted(retraining.retrain, trainings))
+    stand_alone(run, 1, 0)([run.space.smallest()])
+    ((network, images, schedule),) = trainings
+    assert (images.pixels == inputs.images(run).train.pixels).all()
+    assert schedule.epochs == 1
+    assert network.blueprint == run.space.draw(run.space.smallest())
+
+
+def test_other_trainings_have_other_protocols(run: Run) -> None:
+    asked = [(None, 0), (1, 0), (None, 1)]
+    assert len({stand_alone(run, epochs, seed).protocol for epochs, seed in asked}) == 3
+    as_the_recipe = stand_alone(run, run.recipe.retrain.epochs, 0)
+    assert as_the_recipe.protocol == stand_alone(run, None, 0).protocol
+
+
+def test_a_training_too_short_for_its_warm_up_is_refused(tmp_path: Path) -> None:
+    begun = start("digits", tmp_path / "run", (*SMALL, "retrain.warm_up=1"))
+    with pytest.raises(UsageError, match="--epochs: warm_up"):
+        stand_alone(begun, 1, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_fidelity_ends_as_if_it_had_not_been_killed(
+    moment: str, run: Run, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [sys.executable, "-m", "tests.support.fidelity_driver", moment, "fidelity", str(run.folder)]
+    killed = subprocess.run([*command, "--networks", "3"], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert any(run.checkpoint.iterdir()) == (moment == "inside_a_training")
+    (before,) = stand_alone_journals(run)
+    assert before.count(b'"scored"') == before.count(b'"proposed"') - 1
+    trainings: list[Any] = []
+    monkeypatch.setattr(retraining, "_untrained", counted(retraining._untrained, trainings))
+    assert measure(run, 3).networks.equals(undisturbed)
+    assert len(trainings) == 3 - before.count(b'"scored"')
+    (after,) = stand_alone_journals(run)
+    assert after.startswith(before)
+    assert after.count(b'"scored"') == 3
+    assert not list(run.checkpoint.iterdir())
+
+
+@pytest.mark.slow
+def test_more_networks_and_more_seeds_add_to_what_is_there(
+    done: Run, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings: list[Any] = []
+    monkeypatch.setattr(retraining, "_untrained", counted(retraining._untrained, trainings))
+    more = measure(done, 4, seeds=2)
+    assert len(trainings) == 1 + 4
+    assert more.networks["error_seed0"][:3].equals(undisturbed["error_seed0"])
+    assert np.allclose(more.networks["error"], more.networks[["error_seed0", "error_seed1"]].mean(axis=1))
+    assert more.seeds == 2
+    assert more.between_seeds is None or -1 <= more.between_seeds <= 1
+    # EngineSettings again, for the same or for fewer, nothing is trained.
+    assert measure(done, 4, seeds=2).networks.equals(more.networks)
+    assert measure(done, 3).networks.equals(undisturbed)
+    assert len(trainings) == 1 + 4
+
+
+@pytest.mark.slow
+def test_what_the_search_has_scored_is_not_scored_again(
+    run: Run, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search_stage(run)
+    met = set(Results.of(run).frame["key"])
+    assert met & set(undisturbed["key"])
+    asked: list[Any] = []
+    monkeypatch.setattr(SupernetEvaluator, "_score", counted(SupernetEvaluator._score, asked))
+    assert measure(run, 3, epochs=1).networks["supernet_error"].equals(undisturbed["supernet_error"])
+    assert {architecture.key for _, architecture in asked} == set(undisturbed["key"]) - met
+
+
+@pytest.mark.slow
+def test_a_person_and_a_script_are_told_the_same(done: Run, undisturbed: pd.DataFrame) -> None:
+    words = ["fidelity", str(done.folder), "--networks", "3"]
+    shown, written_out = (
+        CliRunner().invoke(app, [*words, *more]).stdout for more in ([], ["--format", "json"])
+    )
+    found = json.loads(written_out)
+    assert [row["error"] for row in found["rows"]] == list(undisturbed["error"])
+    assert (found["networks"], found["seeds"], found["space"]) == (3, 1, "elastic-8")
+    written = RankingResults.of(done)
+    assert written.networks.equals(undisturbed)
+    assert found["estimated"]["tau"]["value"] == written.agreement.estimated.tau.value
+    assert str(written.agreement.estimated.tau) in shown
+    assert "3 networks, each trained alone for 2 epochs with 1 seed" in shown
+    assert "than ops alone" in shown
+    assert shown.splitlines()[-1].startswith("next, ")
+    assert done.fidelity_png.read_bytes().startswith(b"\x89PNG")
+    header = done.fidelity_csv.read_text().splitlines()[0].split(",")
+    assert {"key", "ops", "supernet_error", "error", "error_seed0"} <= set(header)
+
+
+def test_a_run_without_a_supernet_is_refused(tmp_path: Path) -> None:
+    begun = start("digits", tmp_path / "run", SMALL)
+    refused = CliRunner().invoke(app, ["fidelity", str(begun.folder)])
+    assert refused.exit_code == 2
+    assert f"has no trained supernet yet; run evo-bnas train {begun.folder}" in refused.stderr
+    with pytest.raises(UsageError, match="its fidelity is not measured"):
+        RankingResults.of(begun)
+    assert not begun.fidelity.exists()
+
+
+@pytest.mark.parametrize(("networks", "limit"), [(2, 12_000), (24, LEAST)])
+def test_too_few_networks_are_refused_before_any_is_trained(run: Run, networks: int, limit: float) -> None:
+    limited = run.recipe.search.model_copy(update={"limits": {"ops": limit}})
+    few = replace(run, recipe=run.recipe.model_copy(update={"search": limited}))
+    with pytest.raises(UsageError, match=r"by 3 networks or more, and there are [12]; ask for more"):
+        measure(few, networks)
+    assert not run.fidelity.exists()
+
+
+def test_too_few_scores_leave_no_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    score, smallest = StandAlone._score, run.space.smallest()
+
+    def fail(scorer: StandAlone, architecture: Architecture) -> Score:
+        if architecture != smallest:
+            raise MemoryError
+        return score(scorer, architecture)
+
+    monkeypatch.setattr(StandAlone, "_score", fail)
+    with pytest.raises(UsageError, match="and 1 of 3 could be scored"):
+        measure(run, 3)
+    assert not run.fidelity_csv.exists()
+
+
+def test_a_damaged_table_is_named_with_the_way_out(run: Run) -> None:
+    run.fidelity_csv.write_text("key,ops\nx,1\n")
+    with pytest.raises(UsageError, match="is damaged"):
+        RankingResults.of(run)
+
+
+def test_a_picture_shows_every_network(undisturbed: pd.DataFrame, tmp_path: Path) -> None:
+    tables = {
+        "all": undisturbed,
+        "some": undisturbed[:2],
+        "equal ops": undisturbed.assign(ops=7),
+        "equal errors": undisturbed.assign(error=0.5, supernet_error=0.5),
+    }
+    for name, networks in tables.items():
+        plot_ranking(networks, Estimate(None, None, None), tmp_path / f"{name}.png")
+    pictures = {path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(pictures) == len(tables)
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)

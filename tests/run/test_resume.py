@@ -1,0 +1,79 @@
+"""The promise of resume: kill -9 at any moment, then the same command, and nothing differs."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.run_driver import MOMENTS
+
+pytestmark = pytest.mark.slow
+
+# Small, but with every part of a run: two stages of training, two batches of a search, retraining in stages.
+SMALL = {
+    "supernet.epochs": 1,
+    "supernet.real_epochs": 1,
+    "supernet.teacher": "in-place",
+    "supernet.batch": 256,
+    "search.evaluations": 7,
+    "search.batch": 4,
+    "search.population": 4,
+    "pick.limits": "{}",
+    "retrain.epochs": 2,
+    "retrain.real_epochs": 1,
+    "retrain.batch": 256,
+    "engine.threads": 1,
+    "engine.device": "cpu",
+}
+ARGUMENTS = [
+    "run",
+    "digits",
+    *(word for item in SMALL.items() for word in ("--set", "=".join(map(str, item)))),
+]
+TIMELESS = ("proposed", "scored", "key", "origin", "seen", "predicted", "status", "objectives", "weights",
+            "protocol", "correct")  # fmt: skip
+
+
+def evo_bnas(folder: Path) -> None:
+    command = [sys.executable, "-m", "evo_bnas", *ARGUMENTS, "--out", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def results(folder: Path) -> dict[str, object]:
+    """Bytes of all weights and cards, and the journal's rows without what the clock wrote."""
+    files = [folder / "supernet.safetensors", *sorted(folder.glob("picks/*/[cn]*.*"))]
+    assert len(files) == 3
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    rows = [{column: line[column] for column in TIMELESS if column in line} for line in lines]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files} | {"journal": rows}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    evo_bnas(folder)
+    return results(folder)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_ends_as_if_it_had_not_been_killed(
+    moment: str, undisturbed: dict[str, object], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "tests.support.run_driver", moment, *ARGUMENTS, "--out", str(folder)]
+    killed = subprocess.run(command, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    evo_bnas(folder)
+    assert results(folder) == undisturbed
+
+
+def test_a_run_may_be_killed_again_and_again(undisturbed: dict[str, object], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    for moment in ("inside_a_checkpoint_write", "in_calibration", "in_retraining"):
+        command = [sys.executable, "-m", "tests.support.run_driver", moment, *ARGUMENTS, "--out", str(folder)]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+    evo_bnas(folder)
+    assert results(folder) == undisturbed

@@ -1,0 +1,67 @@
+"""A warm start between real runs: two of equal supernets, and one of another."""
+
+from pathlib import Path
+
+import pytest
+
+from evo_bnas.archive.archive import WARM_START
+from evo_bnas.errors import UsageError
+from evo_bnas.run.folder import Run
+from evo_bnas.run.results import Results
+from evo_bnas.run.search import search as search_stage
+from evo_bnas.run.start import start
+from evo_bnas.run.train import train as train_stage
+
+SMALL = (
+    "supernet.epochs=1",
+    "supernet.batch=256",
+    "search.evaluations=5",
+    "search.batch=4",
+    "search.population=4",
+    "engine.threads=1",
+    "engine.device=cpu",
+)
+
+
+def begun(folder: Path, *overrides: str) -> Run:
+    return start("digits", folder, [*SMALL, *overrides])
+
+
+def searched(folder: Path, *overrides: str) -> Run:
+    run = begun(folder, *overrides)
+    train_stage(run)
+    search_stage(run)
+    return run
+
+
+@pytest.mark.slow
+def test_a_run_of_equal_weights_takes_over_the_scores_and_any_other_does_not(tmp_path: Path) -> None:
+    earlier = Results.of(searched(tmp_path / "earlier")).frame
+    warm = f"search.warm_start=[{tmp_path / 'earlier'}]"
+    same = Results.of(searched(tmp_path / "same", warm, "search.local_search=2")).frame
+    assert (same["origin"] == WARM_START).tolist() == [True] * 5 + [False] * 5
+    assert same["key"][:5].tolist() == earlier["key"].tolist()
+    assert same["error"][:5].tolist() == earlier["error"].tolist()
+    assert same["origin"].tolist()[-2:] == ["polish"] * 2
+    other = Results.of(searched(tmp_path / "other", warm, "supernet.lr=1e-3")).frame
+    assert WARM_START not in other["origin"].tolist()
+    assert len(other) == 5
+
+
+def test_a_warm_start_that_cannot_be_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    begun(tmp_path / "unsearched")
+    begun(tmp_path / "mobile", "space=group-mobile-8")
+    for name, message in (
+        ("nowhere", "is no run"),
+        ("unsearched", "has not searched yet"),
+        ("mobile", "searched the space group-mobile-8, which differs from the elastic-8 of this run"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            begun(tmp_path / "new", f"search.warm_start=[{tmp_path / name}]")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_explorer_that_refuses_the_space_does_so_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="exhaustive search takes up to 20,000"):
+        begun(tmp_path / "new", "search.explorer=exhaustive")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,256 @@
+"""Costs that are measured, such as a latency: estimated by explorers with a model, and limited."""
+
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.front import hypervolume
+from evo_bnas.archive.ranking import tau
+from evo_bnas.archive.score import Score
+from evo_bnas.search import EXPLORERS, MODELLED
+from evo_bnas.search.bins import Bins
+from evo_bnas.search.cost_model import cost_models, fit
+from evo_bnas.search.dominance import constrained_ranks
+from evo_bnas.search.features import FeatureCache
+from evo_bnas.search.nsga2 import Nsga2
+from evo_bnas.search.predictions import Predictions
+from evo_bnas.search.problem import Problem
+from evo_bnas.search.replay import replay
+from evo_bnas.search.surrogate_quality import SurrogateQuality, judge, measured, surrogate_qualities
+from evo_bnas.search.surrogates.choice import CHEAP
+from evo_bnas.search.surrogates.constant import Constant
+from evo_bnas.space.genes import Architecture
+from tests.support.synthetic import ELASTIC, POPULATION, Synthetic, run
+
+NAMES = ("error", "latency_ms")
+LIMIT = 0.23  # ms; a sixth of the samples keeps to it
+
+
+class Timed(Synthetic):
+    """A latency that genes multiply, each option in its own way, and that is up to 3 % off."""
+
+    def score(self, architecture: Architecture) -> Score:
+        score = super().score(architecture)
+        rng = np.random.default_rng(5)
+        factors = [np.sort(rng.uniform(0.9, 1.25, size)) for size in self.space.sizes]
+        noise = 1 + 0.03 * (crc32(architecture.key.encode()) / 2**31 - 1)
+        ms = 0.1 * noise * np.prod([f[gene] for f, gene in zip(factors, architecture.genes, strict=True)])
+        return Score("ok", {**score.objectives, "latency_ms": float(ms)}, weights="w", protocol="p")
+
+
+WORST = {"latency_ms": Timed(ELASTIC).score(ELASTIC.largest()).objectives["latency_ms"]}
+PROBLEM = Problem(ELASTIC, NAMES, worst=WORST)
+LIMITED = Problem(ELASTIC, NAMES, {"latency_ms": LIMIT}, worst=WORST)
+
+by_model = pytest.mark.parametrize("name", MODELLED)
+
+
+def scored(n: int, *, noise: bool = False) -> Archive:
+    """Both ends and networks over the cost; with noise, latencies out of nowhere."""
+    rng = np.random.default_rng(3)
+    evaluator, archive = Timed(ELASTIC), Archive()
+    networks = {PROBLEM.smallest(): None, PROBLEM.largest(): None}
+    while len(networks) < n:
+        networks[PROBLEM.sample(rng)] = None
+    for id, network in enumerate(networks):
+        archive.propose(Proposal(id, network.key, "start", 0))
+        objectives = dict(evaluator.score(network).objectives)
+        if noise:
+            objectives["latency_ms"] = float(rng.uniform(1, 2))
+        archive.answer(id, Score("ok", objectives))
+    return archive
+
+
+def search(path: Path, problem: Problem, name: str, evaluations: int = 60, seed: int = 0) -> Archive:
+    return run(path, problem, name, evaluations=evaluations, seed=seed, evaluator=Timed)
+
+
+def test_a_latency_is_estimated_in_its_unit_from_forty_that_were_measured() -> None:
+    known, archive = FeatureCache(PROBLEM), scored(200)
+    model = cost_models(known, archive.before(40))["latency_ms"]
+    unseen = archive.scored[40:]
+    true = np.array([score.objectives["latency_ms"] for _, score in unseen])
+    estimated = model.estimate(known.features([proposal.key for proposal, _ in unseen]))
+    assert tau(estimated, true) == pytest.approx(model.tau, abs=0.1)
+    assert model.tau > 0.7
+    assert np.median(np.abs(estimated / true - 1)) == pytest.approx(model.off, abs=0.03)
+    assert model.off < 0.1
+
+
+@given(st.floats(1e-3, 1e3), st.integers(0, 1000), st.integers(0, 12))
+def test_another_unit_scales_the_estimates_and_says_the_same_of_them(
+    factor: float, seed: int, n: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows, values = rng.random((n, 4)), rng.uniform(1, 9, n)
+    one, other = fit(rows, values), fit(rows, factor * values)
+    if n:
+        assert other.estimate(rows) == pytest.approx(factor * one.estimate(rows), rel=1e-6)
+    assert (other.tau, other.off) == pytest.approx((one.tau, one.off), abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+def test_what_tells_nothing_apart_is_estimated_by_what_was_measured(n: int) -> None:
+    model = fit(np.random.default_rng(0).random((n, 3)), np.full(n, 0.5))
+    assert model.estimate(np.ones((2, 3))) == pytest.approx([0.5 if n else 1.0] * 2)
+    assert (model.tau, model.off) == (0, 0)
+
+
+def test_costs_that_are_counted_need_no_model() -> None:
+    assert cost_models(FeatureCache(Problem(ELASTIC, ("error", "ops"))), scored(20)) == {}
+
+
+@by_model
+def test_latencies_out_of_nowhere_lead_back_to_nsga2(name: str) -> None:
+    explorer = EXPLORERS[name](PROBLEM, POPULATION)
+    trusted, doubted = (
+        {draft.origin for draft in explorer.propose(scored(40, noise=noise), [], 8, np.random.default_rng(0))}
+        for noise in (False, True)
+    )
+    assert "nsga2" not in trusted
+    assert doubted == {"nsga2"}
+
+
+def test_estimates_that_are_not_believed_are_said_to_be_so() -> None:
+    known, archive = FeatureCache(PROBLEM), scored(40, noise=True)
+    costs = cost_models(known, archive)
+    judgement = judge(PROBLEM, archive, measured(known, archive), CHEAP, costs)
+    assert judgement.cross_validated > judgement.cost_alone
+    assert str(judgement).endswith(
+        f"cost alone with {judgement.cost_alone:.2f}; costs are not foretold surely better than by chance, "
+        "so this round is NSGA-II's"
+    )
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+@pytest.mark.parametrize("costs", [None, 0.0, 1.0])
+def test_fewer_than_three_scores_are_never_believed(n: int, costs: float | None) -> None:
+    judgement = SurrogateQuality(n, "pair-bt", 0.9, 0.0, None, 0.1, cost_tau=costs, cost_off=costs)
+    assert not judgement.trusted
+    assert str(judgement).endswith("; fewer than 3 tell nothing, so this round is NSGA-II's")
+
+
+@by_model
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_an_earlier_search_alone_is_no_reason_to_believe_a_model(name: str, n: int) -> None:
+    warm = Problem(ELASTIC, NAMES, worst=WORST, prior=scored(60))
+    archive = scored(40).before(n)
+    for id in range(n, 20):  # the rest of the start is under way
+        archive.propose(scored(40).proposals[id])
+    drafts = EXPLORERS[name](warm, POPULATION).propose(archive, [], 4, np.random.default_rng(0))
+    assert len(drafts) == 4
+    assert "predicted" not in {draft.origin for draft in drafts}
+
+
+def test_what_was_thought_of_the_estimates_is_read_from_the_archive(tmp_path: Path) -> None:
+    archive = search(tmp_path / "j", PROBLEM, "surrogate", 44)
+    last = list(surrogate_qualities(PROBLEM, archive))[-1]
+    assert last.cost_tau is not None
+    assert last.cost_off is not None
+    assert last.cost_tau > 0.6
+    told = f"costs foretold with tau {last.cost_tau:.2f} and {100 * last.cost_off:.1f} % off"
+    assert str(last).startswith(f"{last.scored} scored, {told}: ")
+
+
+@by_model
+def test_a_search_cut_off_anywhere_writes_the_rest_again_where_latencies_repeat(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal"
+    search(path, LIMITED, name, 48)
+    whole = path.read_bytes()
+    for share in (0.5, 0.75, 0.9):
+        path.write_bytes(whole[: int(share * len(whole))])
+        search(path, LIMITED, name, 48)
+        assert path.read_bytes() == whole
+    assert replay(EXPLORERS[name](LIMITED, POPULATION), path, seed=0) == 48
+
+
+@pytest.mark.slow
+@by_model
+def test_estimates_cover_more_than_random_search(name: str, tmp_path: Path) -> None:
+    covered = {
+        explorer: [
+            hypervolume(
+                search(tmp_path / f"{explorer}{seed}", PROBLEM, explorer, seed=seed).frame(),
+                NAMES,
+                PROBLEM.bounds(),
+            )
+            for seed in range(2)
+        ]
+        for explorer in (name, "random")
+    }
+    assert min(covered[name]) > max(covered["random"])
+
+
+@by_model
+def test_a_limit_on_latency_is_kept_by_most_of_what_is_proposed_late(name: str, tmp_path: Path) -> None:
+    def kept(problem: Problem) -> float:
+        archive = search(tmp_path / f"{len(problem.limits)}", problem, name)
+        late = [score.objectives["latency_ms"] for _, score in archive.scored[-24:]]
+        return float(np.mean(np.array(late) <= LIMIT))
+
+    assert kept(LIMITED) > 0.75 > 0.6 > kept(PROBLEM)
+
+
+@pytest.mark.parametrize("name", ["aging", "nsga2", *MODELLED])
+def test_a_limit_that_nothing_keeps_to_draws_the_search_towards_it(name: str, tmp_path: Path) -> None:
+    problem = Problem(ELASTIC, NAMES, {"latency_ms": 0.01}, max_error=0.5)
+    archive = search(tmp_path / "j", problem, name, 36)
+    assert len(archive.keys) == 36
+    ms = [score.objectives["latency_ms"] for _, score in archive.scored]
+    assert np.median(ms[-16:]) < np.median(ms[:16])
+
+
+def test_what_is_expected_beyond_a_limit_comes_last_and_the_nearest_first() -> None:
+    known = FeatureCache(LIMITED)
+    predictions = Predictions(known, Constant(), cost_models(known, scored(60)))
+    rng = np.random.default_rng(0)
+    networks = list(dict.fromkeys(LIMITED.sample(rng) for _ in range(60)))
+    beyond = predictions.excess(networks)
+    assert 0 < (beyond == 0).sum() < len(networks) - 2
+    order = [network for layer in predictions.layers(Archive()) for network in layer]
+    assert sorted(order, key=networks.index) == networks
+    assert predictions.excess(order).tolist() == sorted(beyond)
+
+
+def test_estimates_are_spread_over_the_logarithm_of_the_latency() -> None:
+    known = FeatureCache(PROBLEM)
+    predictions = Predictions(known, Constant(), cost_models(known, scored(60)))
+    rng = np.random.default_rng(0)
+    networks = list(dict.fromkeys(PROBLEM.sample(rng) for _ in range(60)))
+    ms = predictions.objectives(networks)[:, 1]
+    first, second, third = predictions.objectives(predictions.spread(networks, 3))[:, 1]
+    assert (first, second) == (ms.min(), ms.max())
+    assert third == ms[np.abs(np.log(ms) - np.log(first * second) / 2).argmin()]
+
+
+def test_networks_beyond_a_limit_rank_after_all_others_by_how_far_they_are() -> None:
+    rows = [(0.1, 0.3), (0.2, 0.2), (0.3, 0.1), (0.0, 0.24), (0.5, 0.25)]
+    scores = [Score("ok", dict(zip(NAMES, row, strict=True))) for row in rows]
+    assert constrained_ranks(LIMITED, scores).tolist() == [7, 0, 0, 5, 6]
+
+
+def test_the_best_of_a_bin_keeps_to_the_limit_where_any_does() -> None:
+    archive = scored(60)
+    within = [row for row in archive.scored if LIMITED.acceptable(row[1])]
+    best = min(within, key=lambda row: row[1].objectives["error"])[0]
+    assert Bins(LIMITED, 1)._parents(archive) == [ELASTIC.parse(best.key).genes]
+
+
+def test_networks_beyond_a_limit_are_parents_only_in_need() -> None:
+    archive = scored(60)
+    within = {p.key for p, score in archive.scored if score.objectives["latency_ms"] <= LIMIT}
+    nearest = sorted(archive.scored, key=lambda row: row[1].objectives["latency_ms"])
+
+    def parents(population: int) -> set[str]:
+        explorer = Nsga2(LIMITED, population)
+        return {one.key for one in explorer._parents(archive, np.random.default_rng(0)).members}
+
+    assert parents(3) < within
+    assert parents(len(within) + 4) == {proposal.key for proposal, _ in nearest[: len(within) + 4]}

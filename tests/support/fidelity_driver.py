@@ -1,0 +1,26 @@
+"""A fidelity that kills itself: python -m tests.support.fidelity_driver MOMENT ARGUMENTS-OF-EVO-BNAS…"""
+
+import sys
+
+from evo_bnas import cli
+from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.train import checkpoint, retrain
+from tests.support.run_driver import dying_at
+
+
+def between_networks() -> None:
+    StandAlone._score = dying_at(2, StandAlone._score)  # type: ignore[method-assign]
+
+
+def inside_a_training() -> None:
+    # Of eight steps a network these are the first four of the second one.
+    checkpoint.SECONDS_BETWEEN = 0.0
+    retrain.F.cross_entropy = dying_at(12, retrain.F.cross_entropy)
+
+
+MOMENTS = {moment.__name__: moment for moment in (between_networks, inside_a_training)}
+
+if __name__ == "__main__":
+    MOMENTS[sys.argv[1]]()
+    sys.argv = ["evo-bnas", *sys.argv[2:]]
+    cli.main()

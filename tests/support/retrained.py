@@ -1,0 +1,16 @@
+"""A run of the digits with one network that is trained from scratch for seconds, to be exported."""
+
+from pathlib import Path
+
+from evo_bnas.run.folder import Run
+from evo_bnas.run.retrain import retrain
+from evo_bnas.run.start import start
+
+KEY = "c8-c16d1.k3g2-c32d2.k5g4.k3g1-c64d1.k3g2"
+OVERRIDES = ("retrain.from=scratch", "retrain.epochs=6", "engine.threads=1", "engine.device=cpu")
+
+
+def retrained_run(folder: Path) -> Run:
+    run = start("digits", folder, OVERRIDES)
+    retrain(run, keys=[KEY])
+    return run

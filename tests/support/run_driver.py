@@ -1,0 +1,108 @@
+"""A run that kills itself: python -m tests.support.run_driver MOMENT ARGUMENTS-OF-EVO-BNAS…
+
+The moments are those at which a run has most to lose; each ends the process by a real SIGKILL.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from evo_bnas import cli
+from evo_bnas.archive.journal import Journal
+from evo_bnas.binary.execute import TensorsOf
+from evo_bnas.evaluate import packed
+from evo_bnas.evaluate import supernet as evaluators
+from evo_bnas.files import atomic
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.train import checkpoint, retrain
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody survives SIGKILL")
+
+
+def dying_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, until it is called for the given time."""
+    calls = 0
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            die()
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
+def inside_a_checkpoint_write() -> None:
+    replace = atomic.os.replace
+    checkpoint.SECONDS_BETWEEN = 0.0
+    written = 0
+
+    def torn(source: Path, target: Path) -> None:
+        nonlocal written
+        written += "checkpoint" in str(target)
+        if written == 3:
+            os.truncate(source, source.stat().st_size // 2)
+            die()
+        replace(source, target)
+
+    atomic.os.replace = torn  # type: ignore[assignment]
+
+
+def between_proposed_and_scored() -> None:
+    evaluators.SupernetEvaluator._score = dying_at(3, evaluators.SupernetEvaluator._score)  # type: ignore[method-assign]
+
+
+def in_the_middle_of_a_journal_line() -> None:
+    append = Journal._append
+    appends = 0
+
+    def torn(self: Journal, lines: Sequence[str]) -> None:
+        nonlocal appends
+        appends += 1
+        if appends == 4:
+            append(self, [lines[0][: len(lines[0]) // 2]])
+            die()
+        append(self, lines)
+
+    Journal._append = torn  # type: ignore[method-assign]
+
+
+def in_calibration() -> None:
+    forward = packed.calibrate_packed
+    calls = 0
+
+    def fourth(blueprint: Blueprint, tensors_of: TensorsOf, *args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return forward(blueprint, dying_at(2, tensors_of) if calls == 4 else tensors_of, *args, **kwargs)
+
+    packed.calibrate_packed = fourth
+
+
+def in_retraining() -> None:
+    checkpoint.SECONDS_BETWEEN = 0.0
+    retrain.annealed = dying_at(7, retrain.annealed)  # once a step: in the second stage
+
+
+MOMENTS = {
+    moment.__name__: moment
+    for moment in (
+        inside_a_checkpoint_write,
+        between_proposed_and_scored,
+        in_the_middle_of_a_journal_line,
+        in_calibration,
+        in_retraining,
+    )
+}
+
+if __name__ == "__main__":
+    MOMENTS[sys.argv[1]]()
+    sys.argv = ["evo-bnas", *sys.argv[2:]]
+    cli.main()
