@@ -1,4 +1,4 @@
-"""Ctrl-C between steps instead of inside them, so that what is saved is whole."""
+"""Ctrl-C takes effect between steps, so that saved files are complete."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ from types import FrameType
 
 @contextmanager
 def deferred() -> Iterator[Callable[[], bool]]:
-    """A question whether Ctrl-C was pressed; a second press interrupts at once.
+    """Yield a function that says whether Ctrl-C was pressed; a second press interrupts at once.
 
-    Signals reach the main thread only: in any other the answer is always no.
+    Signals reach the main thread only; in other threads the function returns False.
     """
     pressed = False
     if current_thread() is not main_thread():

@@ -1,4 +1,4 @@
-"""How far a long job is; whoever starts it decides where that is shown."""
+"""Progress of long jobs; the caller decides where it is shown."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` units of a stage, and the figures of the last one."""
+    """`done` of `total` units of a stage, with figures of the last one."""
 
     stage: str  # "supernet", "search", "retrain"
     done: int
@@ -19,4 +19,4 @@ Report = Callable[[Progress], None]
 
 
 def silent(_: Progress) -> None:
-    """Report to nobody."""
+    """Show nothing."""

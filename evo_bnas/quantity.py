@@ -1,4 +1,4 @@
-"""Quantities as people write them: 20k, 5M, 1e-3, 1/3, 200kB. YAML alone reads most of them as text."""
+"""Quantities as people write them: 20k, 5M, 1e-3, 1/3, 200kB. YAML reads most of them as text."""
 
 import re
 from math import inf, isfinite
@@ -16,12 +16,12 @@ _BITS_PER_BYTE = 8
 def parse(value: object, unit: str = "") -> float:
     """A number from a number or from text such as `20k`, `1e-3`, `1/3`, `5%`.
 
-    `unit` is what the number counts: for "bits" and "bytes" the text may end in `B` or `bit` and is
-    converted. Raises ValueError for anything else.
+    If `unit` is "bits" or "bytes", the text may end in `B` or `bit` and is converted. Raises ValueError for
+    anything else.
     """
     number = _number(value, unit)
     if not isfinite(number):
-        raise ValueError(f"{value!r} is no finite number")
+        raise ValueError(f"{value!r} is not a finite number")
     return number
 
 
@@ -30,7 +30,7 @@ def _number(value: object, unit: str) -> float:
         return float(value) if abs(value) <= float_info.max else inf
     match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is no quantity; write it like 20000, 20k, 5M, 1e-3 or 1/3")
+        raise ValueError(f"{value!r} is not a quantity; write it like 20000, 20k, 5M, 1e-3 or 1/3")
     number, divisor, prefix, suffix = match.groups()
     if divisor is not None and float(divisor) == 0:
         raise ValueError(f"{value!r} divides by zero")
@@ -38,7 +38,7 @@ def _number(value: object, unit: str) -> float:
     if suffix == "%":
         return result / 100
     if suffix and unit not in ("bits", "bytes"):
-        raise ValueError(f"{value!r} has the unit {suffix}, where a plain number is asked for")
+        raise ValueError(f"{value!r} has the unit {suffix}, but needs a plain number")
     if suffix == "B" and unit == "bits":
         return result * _BITS_PER_BYTE
     if suffix == "bit" and unit == "bytes":
@@ -76,7 +76,7 @@ def show(value: float, unit: str = "") -> str:
 
 
 def brief(value: float) -> str:
-    """Three digits of a number, for where room is scarce: 87.1M."""
+    """A number in three digits, for narrow places: 87.1M."""
     rounded = float(f"{value:.3g}")
     for prefix, factor in reversed(_PREFIX.items()):
         if abs(rounded) >= factor:

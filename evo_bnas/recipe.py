@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import yaml
 from pydantic import model_validator
@@ -12,7 +12,6 @@ from pydantic import model_validator
 from evo_bnas.archive.settings import PickSettings
 from evo_bnas.cluster.settings import RESOURCES, EngineSettings
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.data.source import describe
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.evaluate.settings import EvaluationSettings
 from evo_bnas.files.shipped import shipped
@@ -21,9 +20,6 @@ from evo_bnas.network.objectives import EXACT
 from evo_bnas.quantity import Amount
 from evo_bnas.search.settings import SearchSettings
 from evo_bnas.train.settings import RetrainSettings, SupernetSettings
-
-if TYPE_CHECKING:
-    from evo_bnas.space.genes import Space
 
 _COMMAND_LINE = "--set"
 
@@ -46,20 +42,21 @@ class Recipe(Settings):
     seed: Amount = 0
 
     @model_validator(mode="after")
-    def _what_is_limited_is_measured(self) -> Self:
+    def _limits_are_on_objectives(self) -> Self:
         for part, limits in (("search", self.search.limits), ("pick", self.pick.limits)):
             for name in limits:
                 if name not in (*EXACT, "error", *self.search.objectives):
                     raise ValueError(
-                        f"{part}.limits: {name} is measured only where search.objectives names it; "
-                        "add it there"
+                        f"{part}.limits: {name} is only measured as an objective; add it to search.objectives"
                     )
         return self
 
     @model_validator(mode="after")
-    def _latency_is_measured_alone(self) -> Self:
+    def _latency_needs_one_worker(self) -> Self:
         if "latency_ms" in self.search.objectives and self.engine.distributed:
-            raise ValueError("latency_ms is measured on this host with nothing beside it: leave workers at 1")
+            raise ValueError(
+                "latency_ms is measured on this host without other load: set engine.workers to 1"
+            )
         return self
 
     @property
@@ -70,14 +67,14 @@ class Recipe(Settings):
 
 
 def names() -> list[str]:
-    """The shipped recipes."""
+    """Names of the shipped recipes."""
     return sorted(path.stem for path in shipped("runs").glob("*.yaml"))
 
 
 def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe with this name or in this file, changed by overrides such as `search.evaluations=50`.
 
-    Raises UsageError where there is none, or where the file or an override is wrong.
+    Raises UsageError if there is none, or if the file or an override is wrong.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
@@ -92,29 +89,8 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def fitted_space(recipe: Recipe) -> "Space":
-    """The space of a recipe for the images of its data set.
-
-    Raises UsageError where there is no such space, where it is made for images of another size, and where
-    a limit on an exact cost leaves no network.
-    """
-    from evo_bnas.space import catalogue  # numpy
-
-    image, classes = describe(recipe.data)
-    made = catalogue.load(recipe.space)
-    try:
-        space = made.fit(image, classes)
-    except ValueError as failure:
-        others = [other.name for other in catalogue.taking(image, classes)]
-        way_out = suggestion(made.name, others) if others else f"set data.size, such as {made.sides[1]}"
-        raise UsageError(f"data {recipe.data.name}: {failure}; {way_out}") from None
-    for limits in (recipe.search.limits, recipe.pick.limits):
-        space.check_limits(limits)
-    return space
-
-
 def differences(old: Recipe, new: Recipe) -> list[str]:
-    """What forbids to continue a run of the old recipe with the new one, one line each."""
+    """Why a run of the old recipe cannot be resumed with the new one, one line per reason."""
     before, after = (flatten(recipe.model_dump(mode="json", by_alias=True)) for recipe in (old, new))
     lines = []
     for key in before | after:
@@ -129,14 +105,14 @@ def differences(old: Recipe, new: Recipe) -> list[str]:
 
 
 def _overridden(content: Mapping[str, Any], override: str) -> dict[str, Any]:
-    """A copy of a file's content with one key changed; raises UsageError where it is no `key=value`."""
+    """A copy of a file's content with one key changed; raises UsageError unless it is `key=value`."""
     key, equals, text = override.partition("=")
     if not (key.strip() and equals):
         raise UsageError(f"{_COMMAND_LINE} {override}: write it like search.evaluations=50")
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
-        raise UsageError(f"{_COMMAND_LINE} {override}: {text!r} is no YAML value") from None
+        raise UsageError(f"{_COMMAND_LINE} {override}: {text!r} is not a YAML value") from None
     changed = dict(content)
     part = changed
     *parents, last = key.strip().split(".")

@@ -1,4 +1,4 @@
-"""The topology that CONTRIBUTING.md shows works as it stands there."""
+"""The topology in CONTRIBUTING.md works as printed."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ TEXT = GUIDE[GUIDE.index("**A topology**") :]
 
 
 def shown(language: str) -> str:
-    """The first block of a language below the words on topologies."""
+    """The first code block of a language in the section on topologies."""
     found = re.search(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
     assert found is not None
     return found[1]
@@ -40,7 +40,7 @@ def space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Space:
     return catalogue.load(path)
 
 
-def test_the_shown_topology_is_a_space(space: Space) -> None:
+def test_the_printed_topology_is_a_space(space: Space) -> None:
     assert space.count() == (81, True)
     listed = list(space.enumerate())
     assert len({space.draw(architecture) for architecture in listed}) == 81
@@ -53,7 +53,7 @@ def test_the_shown_topology_is_a_space(space: Space) -> None:
         space.parse("b3-b7-b3-b3")
 
 
-def test_the_shown_topology_is_scored(space: Space) -> None:
+def test_the_printed_topology_is_scored(space: Space) -> None:
     digits = load(DIGITS, seed=0)
     supernet = Supernet(space)
     evaluator = SupernetEvaluator(

@@ -30,30 +30,30 @@ from evo_bnas.quantity import Real, Whole, parse, show
         ("512", "bits", 512),
     ],
 )
-def test_what_is_understood(text: str, unit: str, value: float) -> None:
+def test_quantities_are_parsed(text: str, unit: str, value: float) -> None:
     assert parse(text, unit) == pytest.approx(value, rel=1e-15)
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("", "is no quantity"),
-        ("many", "'many' is no quantity; write it like 20000, 20k"),
-        ("20K", "is no quantity"),
-        ("20kk", "is no quantity"),
+        ("", "is not a quantity"),
+        ("many", "'many' is not a quantity; write it like 20000, 20k"),
+        ("20K", "is not a quantity"),
+        ("20kk", "is not a quantity"),
         ("1/0", "divides by zero"),
-        ("1/2/3", "is no quantity"),
-        ("20kB", "has the unit B, where a plain number is asked for"),
-        (True, "True is no quantity"),
-        (None, "None is no quantity"),
-        ([1], "is no quantity"),
-        (math.inf, "inf is no finite number"),
-        (math.nan, "nan is no finite number"),
-        ("1e999", "is no finite number"),
-        (10**400, "is no finite number"),
+        ("1/2/3", "is not a quantity"),
+        ("20kB", "has the unit B"),
+        (True, "True is not a quantity"),
+        (None, "None is not a quantity"),
+        ([1], "is not a quantity"),
+        (math.inf, "inf is not a finite number"),
+        (math.nan, "nan is not a finite number"),
+        ("1e999", "is not a finite number"),
+        (10**400, "is not a finite number"),
     ],
 )
-def test_what_is_refused(value: object, message: str) -> None:
+def test_other_values_are_refused(value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse(value, "ops")
 
@@ -62,7 +62,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(finite)
-def test_numbers_and_their_text_are_themselves(number: float) -> None:
+def test_numbers_and_their_text_are_parsed_unchanged(number: float) -> None:
     assert parse(number) == number
     assert parse(repr(number)) == number
 
@@ -74,13 +74,13 @@ def test_prefixes_multiply(number: int, prefix: tuple[str, int]) -> None:
 
 
 @given(st.integers(0, 10**9))
-def test_bytes_are_eight_bits(number: int) -> None:
+def test_a_byte_is_eight_bits(number: int) -> None:
     assert parse(f"{number}B", "bits") == number * 8
     assert parse(f"{8 * number}bit", "bytes") == number
 
 
 @given(st.text(max_size=8))
-def test_text_is_a_number_or_refused(text: str) -> None:
+def test_any_text_is_a_finite_number_or_refused(text: str) -> None:
     try:
         number = parse(text, "bits")
     except ValueError:
@@ -88,7 +88,7 @@ def test_text_is_a_number_or_refused(text: str) -> None:
     assert math.isfinite(number)
 
 
-def test_fields_of_settings() -> None:
+def test_settings_parse_quantities() -> None:
     assert TypeAdapter(Real).validate_python("2k") == 2000
     assert TypeAdapter(Whole).validate_python("2k") == 2000
     assert TypeAdapter(Whole).validate_python(2.0) == 2
@@ -109,5 +109,5 @@ def test_fields_of_settings() -> None:
         (2.5e9, "bytes", "2,500 MB"),
     ],
 )
-def test_how_quantities_are_shown(value: float, unit: str, text: str) -> None:
+def test_quantities_are_shown_for_people(value: float, unit: str, text: str) -> None:
     assert show(value, unit) == text

@@ -34,7 +34,7 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_the_demo() -> None:
+def test_the_demo_recipe() -> None:
     assert "digits" in names()
     assert DIGITS.space in space_names()
     assert DIGITS.supernet.epochs == 60
@@ -43,7 +43,7 @@ def test_the_demo() -> None:
     assert DIGITS.retrain.source == "supernet"
 
 
-def test_what_a_short_recipe_leaves_out_has_a_default(tmp_path: Path) -> None:
+def test_keys_that_a_recipe_omits_have_defaults(tmp_path: Path) -> None:
     recipe = load(written(tmp_path, "data: {name: digits}\nspace: elastic-8\n"))
     assert recipe.search.objectives == ("error", "ops", "params")
     assert recipe.retrain == RetrainSettings()
@@ -51,11 +51,11 @@ def test_what_a_short_recipe_leaves_out_has_a_default(tmp_path: Path) -> None:
     assert not recipe.search.limits
 
 
-def test_quantities(tmp_path: Path) -> None:
+def test_values_may_be_quantities(tmp_path: Path) -> None:
     text = """
     data: {name: digits}
     space: elastic-8
-    supernet: {lr: 1/400, decay: 5e-6}
+    supernet: {lr: 1/400, weight_decay: 5e-6}
     search: {evaluations: 1k, seconds: 1e3, limits: {size_bits: 10kB, peak_activation_bytes: 8kB}}
     pick: {limits: {error: 5%, ops: 0.02M}, within: 1%}
     """
@@ -68,14 +68,14 @@ def test_quantities(tmp_path: Path) -> None:
     assert recipe.pick.within == 0.01
 
 
-def test_a_recipe_survives_its_file() -> None:
+def test_a_recipe_is_unchanged_by_writing_and_reading() -> None:
     recipe = load("digits", ["retrain.from=scratch", "search.limits.size_bits=10kB", "pick.within=1%"])
     again = validate(Recipe, yaml.safe_load(dump(recipe)), "test")
     assert again == recipe
     assert again.hash == recipe.hash
 
 
-def test_the_hash_follows_every_value() -> None:
+def test_the_hash_depends_on_the_values() -> None:
     assert len(DIGITS.hash) == 16
     assert load("digits").hash == DIGITS.hash
     assert load("digits", ["seed=1"]).hash != DIGITS.hash
@@ -89,11 +89,11 @@ def test_the_hash_follows_every_value() -> None:
         ("supernet.augment.crp=2", '--set: supernet.augment.crp: unknown key; did you mean "crop"?'),
         ("retrain.form=scratch", '--set: retrain.form: unknown key; did you mean "from"?'),
         ("search=3", "--set: search: must hold `key: value` pairs (got 3)"),
-        ("search.evaluations=many", "--set: search.evaluations: 'many' is no quantity; write it like"),
+        ("search.evaluations=many", "--set: search.evaluations: 'many' is not a quantity"),
         ("search.evaluations=2.5", "--set: search.evaluations: 2.5 is not a whole number"),
         ("search.evaluations=0", "--set: search.evaluations: input should be greater than or equal to 1"),
-        ("search.evaluations=.inf", "--set: search.evaluations: inf is no finite number"),
-        ("search.evaluations=true", "--set: search.evaluations: true is no quantity"),
+        ("search.evaluations=.inf", "--set: search.evaluations: inf is not a finite number"),
+        ("search.evaluations=true", "--set: search.evaluations: true is not a quantity"),
         ("search.max_attempts=0", "--set: search.max_attempts: input should be greater than or equal to 1"),
         ("search.max_error=2", "--set: search.max_error: input should be less than or equal to 1"),
         ("search.seconds=0", "--set: search.seconds: input should be greater than 0"),
@@ -106,9 +106,9 @@ def test_the_hash_follows_every_value() -> None:
         ("search.objectives=[]", "--set: search.objectives: must not be empty"),
         ("search.objectives=ops", "--set: search.objectives: must be a list (got 'ops')"),
         ("search.limits.opps=1k", "--set: search.limits: unknown objective 'opps'; did you mean \"ops\"?"),
-        ("search.limits.ops=20q", "--set: search.limits: ops: '20q' is no quantity; write it like 20000"),
+        ("search.limits.ops=20q", "--set: search.limits: ops: '20q' is not a quantity"),
         ("search.limits.ops=20kB", "--set: search.limits: ops: '20kB' has the unit B"),
-        ("search.limits.error=5%", "--set: search.limits: error is no cost; choose from ops"),
+        ("search.limits.error=5%", "--set: search.limits: error is not a cost; choose from ops"),
         ("search.limits=[1]", "--set: search.limits: must hold `key: value` pairs"),
         ("supernet.sampler=unifrm", "--set: supernet.sampler: input should be 'uniform', 'fair', "),
         (
@@ -142,9 +142,9 @@ def test_the_hash_follows_every_value() -> None:
         ("seed=-1", "--set: seed: input should be greater than or equal to 0 (got -1)"),
         ("evaluations", "--set evaluations: write it like search.evaluations=50"),
         ("=3", "--set =3: write it like search.evaluations=50"),
-        ("seed=2026-13-01", "--set seed=2026-13-01: '2026-13-01' is no YAML value"),
-        ("seed=[", "--set seed=[: '[' is no YAML value"),
-        ("space=!!python/object/apply:os.system [ls]", "is no YAML value"),
+        ("seed=2026-13-01", "--set seed=2026-13-01: '2026-13-01' is not a YAML value"),
+        ("seed=[", "--set seed=[: '[' is not a YAML value"),
+        ("space=!!python/object/apply:os.system [ls]", "is not a YAML value"),
     ],
 )
 def test_a_wrong_override_is_explained(override: str, message: str) -> None:
@@ -154,7 +154,7 @@ def test_a_wrong_override_is_explained(override: str, message: str) -> None:
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+def test_a_wrong_file_is_reported_by_name(tmp_path: Path) -> None:
     path = written(tmp_path, "data: {name: digits}\nspace: elastic-8\nsearch: {evaluatons: 3}\n")
     with pytest.raises(UsageError) as raised:
         load(path)
@@ -167,16 +167,16 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
         ("space: elastic-8", "data: is missing"),
         ("data: {name: digits}", "space: is missing"),
         ("data: digits\nspace: elastic-8", "data: must hold `key: value` pairs (got 'digits')"),
-        ("data: {name: digits", "is no YAML: line 1"),
-        ("data: {name: digits}\n\tspace: x", "is no YAML: line 2"),
+        ("data: {name: digits", "YAML: line 1"),
+        ("data: {name: digits}\n\tspace: x", "YAML: line 2"),
         ("data: !!python/object/apply:os.system ['echo hello']", "use plain values"),
-        ("data: !recipe {}", "could not determine a constructor for the tag '!recipe'; use plain values"),
-        ("data: 2026-13-01", "is no YAML: month must be in 1..12"),
+        ("data: !recipe {}", "use plain values"),
+        ("data: 2026-13-01", "month must be in 1..12"),
         ("- digits", "must hold `key: value` lines, not list"),
         ("digits", "must hold `key: value` lines, not str"),
     ],
 )
-def test_a_file_that_is_no_recipe(text: str, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recipe_is_refused(text: str, message: str, tmp_path: Path) -> None:
     path = written(tmp_path, text)
     with pytest.raises(UsageError) as raised:
         load(path)
@@ -185,7 +185,7 @@ def test_a_file_that_is_no_recipe(text: str, message: str, tmp_path: Path) -> No
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_recipe_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown recipe 'digit'; did you mean .digits.\?"):
         load("digit")
     with pytest.raises(UsageError, match=r"none\.yaml: cannot be read: No such file"):
@@ -198,7 +198,7 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
         load(tmp_path / "bytes.yaml")
 
 
-def test_later_overrides_win_and_none_touches_another_key() -> None:
+def test_later_overrides_win_and_other_keys_stay() -> None:
     recipe = load("digits", ["search.evaluations=50", "search.evaluations=60", "pick.limits.size_bits=5kB"])
     assert recipe.search.evaluations == 60
     assert recipe.search.objectives == DIGITS.search.objectives
@@ -217,7 +217,7 @@ def test_later_overrides_win_and_none_touches_another_key() -> None:
         "search.seconds=null",
     ],
 )
-def test_what_a_run_may_go_on_with(override: str) -> None:
+def test_a_run_can_be_resumed_with(override: str) -> None:
     assert differences(DIGITS, load("digits", [override])) == []
 
 
@@ -237,9 +237,9 @@ def test_what_a_run_may_go_on_with(override: str) -> None:
         ("seed=1", "seed: 0 in the run, 1 in the recipe"),
     ],
 )
-def test_what_makes_another_run(override: str, line: str) -> None:
-    (found,) = differences(DIGITS, load("digits", [override]))
-    assert found.startswith(line)
+def test_a_run_cannot_be_resumed_with(override: str, line: str) -> None:
+    (line_found,) = differences(DIGITS, load("digits", [override]))
+    assert line_found.startswith(line)
 
 
 def test_a_time_budget_may_grow() -> None:
@@ -249,7 +249,7 @@ def test_a_time_budget_may_grow() -> None:
     assert len(differences(long, short)) == 1
 
 
-def test_the_space_of_a_recipe() -> None:
+def test_the_space_is_fitted_to_the_images() -> None:
     space = fitted_space(DIGITS)
     assert (space.image, space.classes) == ((1, 8, 8), 10)
 
@@ -264,44 +264,53 @@ def test_the_space_of_a_recipe() -> None:
         ("pick.limits.size_bits=1B", "no network of elastic-8 has size_bits ≤ 1 B; the smallest has "),
     ],
 )
-def test_a_space_that_does_not_serve(override: str, message: str) -> None:
+def test_an_unsuitable_space_is_refused(override: str, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         fitted_space(load("digits", [override]))
     assert message in str(raised.value)
 
 
-def test_limits_at_the_smallest_network_leave_it() -> None:
+def test_limits_equal_to_the_smallest_network_are_accepted() -> None:
     space = SPACES["elastic-8"]
     space.check_limits({"ops": space.bounds("ops")[0], "error": 0.0})
 
 
-def test_the_names_are_those_of_what_exists() -> None:
+def test_names_in_settings_match_the_implementations() -> None:
     assert set(get_args(SupernetSettings.model_fields["sampler"].annotation)) == set(SAMPLERS)
     assert SupernetSettings.model_fields["sign_gradient"].annotation == SignGradient
 
 
-def test_the_teacher_of_a_recipe() -> None:
+def test_a_teacher_is_a_keyword_or_a_file() -> None:
     for name in ("none", "in-place"):
         assert load("digits", [f"supernet.teacher={name}"]).supernet.teacher_file is None
     named = load("digits", ["supernet.teacher=runs/out/big/network.safetensors"])
     assert named.supernet.teacher_file == Path("runs/out/big/network.safetensors")
 
 
-def test_both_trainings_have_the_same_options_and_every_stage_outlasts_its_warm_up() -> None:
-    options = ["real_epochs=5", "warm_up=4", "label_smoothing=10%", "clip=5", "decay_until=1/2"]
+def test_both_trainings_have_the_same_options_and_stages_longer_than_their_warm_up() -> None:
+    options = [
+        "real_epochs=5",
+        "warm_up=4",
+        "label_smoothing=10%",
+        "max_grad_norm=5",
+        "weight_decay_until=1/2",
+    ]
     recipe = load("digits", [f"{part}.{option}" for option in options for part in ("supernet", "retrain")])
-    for asked in (recipe.supernet, recipe.retrain):
-        found = (asked.real_epochs, asked.warm_up, asked.label_smoothing, asked.clip, asked.decay_until)
-        assert found == (5, 4, 0.1, 5.0, 0.5)
+    for training in (recipe.supernet, recipe.retrain):
+        assert training.real_epochs == 5
+        assert training.warm_up == 4
+        assert training.label_smoothing == 0.1
+        assert training.max_grad_norm == 5.0
+        assert training.weight_decay_until == 0.5
     with pytest.raises(UsageError, match=r"warm_up of 4 epochs must be shorter than real_epochs \(3\)"):
         load("digits", ["supernet.warm_up=4", "supernet.real_epochs=3"])
 
 
-def test_an_option_that_would_have_no_say_is_refused() -> None:
+def test_an_option_without_an_effect_is_refused() -> None:
     assert (
         load("digits", ["supernet.sign_gradient=ste", "supernet.sign_clip=1.25"]).supernet.sign_clip == 1.25
     )
-    with pytest.raises(UsageError, match=r"label_smoothing: networks taught by t.safetensors see no labels"):
+    with pytest.raises(UsageError, match=r"label_smoothing: .*t\.safetensors"):
         load("digits", ["supernet.label_smoothing=0.1", "supernet.teacher=t.safetensors"])
 
 
@@ -313,20 +322,27 @@ def test_recipes_are_read_without_torch_and_numpy() -> None:
     assert answer.stdout.strip() == "set()"
 
 
-def test_the_template_explains_every_key_with_its_default() -> None:
-    """`runs/own-images.yaml`: uncommented lines make a recipe, and with the others it is complete."""
+def test_the_template_names_every_key_with_its_default() -> None:
+    """`runs/own-images.yaml` is a recipe, and names every key if its comments are included."""
     path = shipped("runs") / "own-images.yaml"
-    wanted = load(path)
-    # A key behind a # is a default: with all of them the recipe is the same, but for parquet columns.
+    recipe = load(path)
+    # Commented keys are defaults: with all of them the recipe is the same, except for parquet columns.
     complete = re.sub(r"(?m)^  # (\w+: )", r"  \1", path.read_text(encoding="utf-8"))
     content = yaml.safe_load(complete)
     assert (content["data"].pop("image"), content["data"].pop("label")) == ("img", "label")
-    assert validate(Recipe, content, str(path)) == wanted
+    assert validate(Recipe, content, str(path)) == recipe
     named = set(flatten(content)) | {"data.image", "data.label"}
-    fields = flatten(wanted.model_dump(mode="json", by_alias=True))
+    fields = flatten(recipe.model_dump(mode="json", by_alias=True))
     as_above = {
         f"retrain.{key}"
-        for key in ("real_epochs", "warm_up", "decay", "decay_until", "label_smoothing", "clip")
+        for key in (
+            "real_epochs",
+            "warm_up",
+            "weight_decay",
+            "weight_decay_until",
+            "label_smoothing",
+            "max_grad_norm",
+        )
     }
     missing = {key for key in fields if key not in named and not key.startswith("search.limits")} - as_above
     assert missing == set()

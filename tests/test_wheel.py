@@ -1,4 +1,4 @@
-"""What a user installs: the wheel holds the library, its spaces and its recipes, and nothing else."""
+"""The wheel holds the library, its spaces, tables and recipes, and nothing else."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel of a copy of the tree, in which a run has left its results."""
+    """A wheel built from a copy of the tree that also holds the results of a run."""
     tree = tmp_path_factory.mktemp("tree")
     for name in TREE:
         source = ROOT / name
@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_what_is_in_the_wheel(wheel: Path) -> None:
+def test_the_wheel_holds_the_library_and_its_shipped_files(wheel: Path) -> None:
     names = set(ZipFile(wheel).namelist())
     shipped = [
         path.relative_to(ROOT)

@@ -1,16 +1,12 @@
-"""What is printed about spaces: readable on a terminal, and complete."""
+"""What is printed about spaces: it fits a terminal and is complete."""
 
 import re
 from itertools import product
 from math import prod
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from evo_bnas.cli.output.space import count_text, folded, print_genes, print_spaces, space_row
-from evo_bnas.files.atomic import file_name
 from evo_bnas.quantity import brief
 from evo_bnas.space.genes import Gene, Space
 from tests.support.strategies import SPACES
@@ -28,7 +24,7 @@ def test_the_list_of_spaces_fits_a_terminal(capsys: pytest.CaptureFixture[str]) 
 
 
 @every_space
-def test_folded_places_are_all_places(space: Space) -> None:
+def test_merged_lines_cover_every_gene(space: Space) -> None:
     lines = folded(space.genes)
     found = []
     for places in lines:
@@ -66,7 +62,7 @@ def test_constraints_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
         (("stage1.block1.k", "stage1.block2.k", "stage2.block1.k", "stage2.block2.k"), "stage1–2.block1–2"),
     ],
 )
-def test_numbers_are_ranges_where_they_follow_each_other(names: tuple[str, ...], where: str) -> None:
+def test_consecutive_numbers_are_shown_as_a_range(names: tuple[str, ...], where: str) -> None:
     (places,) = folded([Gene(name, (1, 2)) for name in names])
     assert places.where == where
 
@@ -76,7 +72,7 @@ def test_the_number_of_architectures_is_readable() -> None:
     assert re.fullmatch(r"\d\.\de17", count_text(SPACES["elastic-mobile-224"]))
 
 
-def test_a_median_is_the_same_every_time() -> None:
+def test_medians_are_reproducible() -> None:
     space = SPACES["elastic-8"]
     assert space_row(space) == space_row(space)
 
@@ -95,19 +91,3 @@ def test_a_median_is_the_same_every_time() -> None:
 )
 def test_a_brief_number_has_three_digits(value: float, text: str) -> None:
     assert brief(value) == text
-
-
-@given(st.text(min_size=1, max_size=400))
-def test_any_text_gives_a_name_that_file_systems_take(text: str) -> None:
-    name = file_name(f"space-{text}")
-    assert re.fullmatch(r"[A-Za-z0-9._+=-]{1,80}", name)
-
-
-def test_different_keys_have_different_files(tmp_path: Path) -> None:
-    space = SPACES["elastic-mobile-224"]
-    key = space.largest().key
-    others = [other.key for other in space.neighbours(space.largest())]
-    assert len({file_name(f"{space.name}-{text}") for text in (key, *others)}) == 1 + len(others)
-    path = tmp_path / f"{file_name(key)}.svg"
-    path.touch()
-    assert path.exists()

@@ -1,4 +1,4 @@
-"""A user's own images: a folder of image files through the whole command line."""
+"""A folder of image files through the whole command line."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from PIL import Image
 from evo_bnas.data.dataset import Images, load
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import open_source
-from tests.cli.test_cli import evo_bnas, said
 from tests.support import digits
+from tests.support.commands import evo_bnas, output_of, overrides
 from tests.support.digits import DIGITS
 
 TRAINED = ("supernet.epochs=20", "search.evaluations=16", "retrain.epochs=20", "engine.threads=1")
@@ -19,7 +19,7 @@ TRAINED = ("supernet.epochs=20", "search.evaluations=16", "retrain.epochs=20", "
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The digits as PNG files, one folder a class."""
+    """The digits as PNG files, one folder per class."""
     folder = tmp_path_factory.mktemp("pictures")
     pixels, labels, *_ = digits.raw()
     white = open_source(DIGITS).white
@@ -36,7 +36,7 @@ def as_set(images: Images, white: float) -> set[tuple[int, bytes]]:
     return {(int(label), image.tobytes()) for label, image in zip(images.y, pixels, strict=True)}
 
 
-def test_a_folder_of_the_digits_is_divided_as_the_digits_are(pictures: Path) -> None:
+def test_a_folder_of_the_digits_is_split_like_the_digits(pictures: Path) -> None:
     built_in, own = load(DIGITS, seed=0), load(DataSettings(name="folder", path=str(pictures)), seed=0)
     assert own.classes == built_in.classes
     assert own.image == built_in.image
@@ -54,9 +54,9 @@ def test_a_folder_of_the_digits_is_learned_as_well_as_the_digits(pictures: Path,
         "supernet: {epochs: 20, batch: 64, lr: 5e-3}\nsearch: {evaluations: 16}\n"
         "pick: {limits: {ops: 40k}}\nretrain: {epochs: 20, batch: 64, lr: 5e-3}\nengine: {threads: 1}\n"
     )
-    changes = [word for change in (*TRAINED, "pick.limits.ops=40k") for word in ("--set", change)]
-    said("run", recipe, "--out", tmp_path / "own")
-    said("run", "digits", *changes, "--out", tmp_path / "digits")
+    changes = overrides(*TRAINED, "pick.limits.ops=40k")
+    output_of("run", recipe, "--out", tmp_path / "own")
+    output_of("run", "digits", *changes, "--out", tmp_path / "digits")
     errors = {}
     for name in ("own", "digits"):
         (card,) = (tmp_path / name / "picks").glob("*/card.json")
@@ -64,17 +64,16 @@ def test_a_folder_of_the_digits_is_learned_as_well_as_the_digits(pictures: Path,
     # 359 test images and one training each: three deviations of the difference of errors of 5 % are 5 points.
     assert abs(errors["own"] - errors["digits"]) < 0.05
     assert max(errors.values()) < 0.15
-    # The second start reads what the first one decoded.
-    kept = tmp_path / "own" / "data"
-    assert np.load(kept / "pixels.npy").shape == (1797, 1, 8, 8)
+    # Decoded images are cached in the run.
+    assert np.load(tmp_path / "own" / "data" / "pixels.npy").shape == (1797, 1, 8, 8)
 
 
 @pytest.mark.slow
-def test_a_file_that_is_no_image_stops_a_run_before_it_trains_or_is_left_out(
+def test_an_unreadable_image_stops_a_run_before_it_trains_or_is_skipped(
     pictures: Path, tmp_path: Path
 ) -> None:
     bad = pictures / "3" / "bad.png"
-    bad.write_bytes(b"no image")
+    bad.write_bytes(b"text")
     try:
         recipe = tmp_path / "own.yaml"
         recipe.write_text(

@@ -1,11 +1,11 @@
-"""The fidelity of a tiny run: what is trained, what is kept, what a kill costs, what is printed."""
+"""The ranking check of a tiny run: what it trains, keeps, resumes and prints."""
 
 import json
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,17 @@ from evo_bnas.evaluate.standalone import StandAlone
 from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.plots.ranking import plot_ranking
 from evo_bnas.run import inputs
-from evo_bnas.run import retrain as retraining
 from evo_bnas.run.folder import Run
-from evo_bnas.run.ranking import measure
+from evo_bnas.run.ranking import check_ranking
 from evo_bnas.run.results import RankingResults, Results
-from evo_bnas.run.retrain import stand_alone
+from evo_bnas.run.retrain import NetworkTraining, stand_alone
 from evo_bnas.run.search import search as search_stage
 from evo_bnas.run.start import start
 from evo_bnas.run.train import train as train_stage
 from evo_bnas.search.design import Design, spread
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.genes import Architecture
-from tests.support.fidelity_driver import MOMENTS
+from tests.support.ranking_driver import MOMENTS
 from tests.support.strategies import SPACES
 
 SMALL = (
@@ -57,7 +56,7 @@ LEAST, MOST = SPACE.bounds("ops")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("fidelity") / "run"
+    folder = tmp_path_factory.mktemp("trained") / "run"
     run = start("digits", folder, SMALL)
     train_stage(run)
     return folder
@@ -65,20 +64,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Run:
-    """A copy of the run whose supernet is trained, and of nothing more."""
+    """A copy of the run with its trained supernet only."""
     return Run.open(Path(shutil.copytree(trained, tmp_path / "run")))
 
 
 @pytest.fixture(scope="module")
 def measured(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("measured") / "run"
-    measure(Run.open(Path(shutil.copytree(trained, folder))), 3)
+    check_ranking(Run.open(Path(shutil.copytree(trained, folder))), 3)
     return folder
 
 
 @pytest.fixture
 def done(measured: Path, tmp_path: Path) -> Run:
-    """A copy of the run with the fidelity of three networks."""
+    """A copy of the run with the ranking of three networks."""
     return Run.open(Path(shutil.copytree(measured, tmp_path / "done")))
 
 
@@ -88,7 +87,7 @@ def undisturbed(measured: Path) -> pd.DataFrame:
 
 
 def stand_alone_journals(run: Run) -> list[bytes]:
-    return [path.read_bytes() for path in sorted(run.fidelity.glob("stand-alone-*.jsonl"))]
+    return [path.read_bytes() for path in sorted(run.ranking.glob("stand-alone-*.jsonl"))]
 
 
 def counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
@@ -103,7 +102,7 @@ def counted(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any
 @given(
     st.integers(0, 50), st.integers(1, 8), st.integers(0, 4), st.sampled_from([LEAST, 9_000, 30_000, MOST])
 )
-def test_more_networks_begin_with_the_fewer(seed: int, n: int, more: int, limit: float) -> None:
+def test_a_longer_design_begins_with_the_shorter_one(seed: int, n: int, more: int, limit: float) -> None:
     problem = Problem(SPACE, ("error", "ops"), {"ops": limit})
     long = spread(problem, n + more, seed)
     assert spread(problem, n, seed) == long[:n]
@@ -113,14 +112,14 @@ def test_more_networks_begin_with_the_fewer(seed: int, n: int, more: int, limit:
 
 
 @pytest.mark.parametrize("name", ["elastic-8", "group-mobile-8"])
-def test_networks_are_spread_over_the_log_of_the_ops(name: str) -> None:
+def test_a_design_is_spread_over_the_log_of_the_ops(name: str) -> None:
     space = SPACES[name]
     heights = np.log([space.costs(n)["ops"] for n in spread(Problem(space, ("error", "ops")), 24, seed=0)])
     among, _ = np.histogram(heights, bins=4)
     assert among.min() >= 4
 
 
-def test_a_design_is_proposed_in_its_order_and_once() -> None:
+def test_a_design_is_proposed_in_order_and_without_repeats() -> None:
     networks = spread(Problem(SPACE, ("error", "ops")), 5, seed=0)
     rng = np.random.default_rng(0)
     drafts = Design(networks).propose(Archive(), [], 3, rng)
@@ -130,7 +129,7 @@ def test_a_design_is_proposed_in_its_order_and_once() -> None:
     assert [d.architecture for d in Design(networks).propose(known, [], 9, rng)] == networks[::2]
 
 
-def test_what_is_compared_is_what_the_scorers_say(run: Run, undisturbed: pd.DataFrame) -> None:
+def test_the_table_holds_what_the_evaluators_return(run: Run, undisturbed: pd.DataFrame) -> None:
     problem = Problem(run.space, ("error", "ops"), run.recipe.search.limits)
     chosen = spread(problem, 3, run.recipe.seed)
     assert list(undisturbed["key"]) == [network.key for network in chosen]
@@ -139,49 +138,49 @@ def test_what_is_compared_is_what_the_scorers_say(run: Run, undisturbed: pd.Data
         (inputs.evaluator(run), "supernet_error"),
         (stand_alone(run, None, run.recipe.seed), "error_seed0"),
     ):
-        # In another order: a score depends on nothing that was scored before it.
+        # In reverse order: a score does not depend on earlier ones.
         scores = scorer(chosen[::-1])[::-1]
         assert [score.objectives["error"] for score in scores] == list(undisturbed[column])
     assert (undisturbed["error"] == undisturbed["error_seed0"]).all()
 
 
-def test_trainings_never_see_the_search_part(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stand_alone_trainings_never_see_the_search_split(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     trainings: list[Any] = []
-    monkeypatch.setattr(retraining, "retrain", counted(retraining.retrain, trainings))
+    monkeypatch.setattr(NetworkTraining, "train", counted(NetworkTraining.train, trainings))
     stand_alone(run, 1, 0)([run.space.smallest()])
-    ((network, images, schedule),) = trainings
+    ((training, network, _, images, _),) = trainings
     assert (images.pixels == inputs.images(run).train.pixels).all()
-    assert schedule.epochs == 1
+    assert training.settings.epochs == 1
     assert network.blueprint == run.space.draw(run.space.smallest())
 
 
-def test_other_trainings_have_other_protocols(run: Run) -> None:
-    asked = [(None, 0), (1, 0), (None, 1)]
-    assert len({stand_alone(run, epochs, seed).protocol for epochs, seed in asked}) == 3
+def test_different_trainings_have_different_protocols(run: Run) -> None:
+    trainings = [(None, 0), (1, 0), (None, 1)]
+    assert len({stand_alone(run, epochs, seed).protocol_hash for epochs, seed in trainings}) == 3
     as_the_recipe = stand_alone(run, run.recipe.retrain.epochs, 0)
-    assert as_the_recipe.protocol == stand_alone(run, None, 0).protocol
+    assert as_the_recipe.protocol_hash == stand_alone(run, None, 0).protocol_hash
 
 
 def test_a_training_too_short_for_its_warm_up_is_refused(tmp_path: Path) -> None:
-    begun = start("digits", tmp_path / "run", (*SMALL, "retrain.warm_up=1"))
+    run = start("digits", tmp_path / "run", (*SMALL, "retrain.warm_up=1"))
     with pytest.raises(UsageError, match="--epochs: warm_up"):
-        stand_alone(begun, 1, 0)
+        stand_alone(run, 1, 0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_fidelity_ends_as_if_it_had_not_been_killed(
+def test_a_killed_and_resumed_check_equals_an_undisturbed_one(
     moment: str, run: Run, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [sys.executable, "-m", "tests.support.fidelity_driver", moment, "fidelity", str(run.folder)]
+    command = [sys.executable, "-m", "tests.support.ranking_driver", moment, "ranking", str(run.folder)]
     killed = subprocess.run([*command, "--networks", "3"], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert any(run.checkpoint.iterdir()) == (moment == "inside_a_training")
     (before,) = stand_alone_journals(run)
     assert before.count(b'"scored"') == before.count(b'"proposed"') - 1
     trainings: list[Any] = []
-    monkeypatch.setattr(retraining, "_untrained", counted(retraining._untrained, trainings))
-    assert measure(run, 3).networks.equals(undisturbed)
+    monkeypatch.setattr(NetworkTraining, "untrained", counted(NetworkTraining.untrained, trainings))
+    assert check_ranking(run, 3).networks.equals(undisturbed)
     assert len(trainings) == 3 - before.count(b'"scored"')
     (after,) = stand_alone_journals(run)
     assert after.startswith(before)
@@ -190,97 +189,100 @@ def test_a_killed_fidelity_ends_as_if_it_had_not_been_killed(
 
 
 @pytest.mark.slow
-def test_more_networks_and_more_seeds_add_to_what_is_there(
+def test_more_networks_and_seeds_add_to_the_table(
     done: Run, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainings: list[Any] = []
-    monkeypatch.setattr(retraining, "_untrained", counted(retraining._untrained, trainings))
-    more = measure(done, 4, seeds=2)
+    monkeypatch.setattr(NetworkTraining, "untrained", counted(NetworkTraining.untrained, trainings))
+    more = check_ranking(done, 4, seeds=2)
     assert len(trainings) == 1 + 4
     assert more.networks["error_seed0"][:3].equals(undisturbed["error_seed0"])
     assert np.allclose(more.networks["error"], more.networks[["error_seed0", "error_seed1"]].mean(axis=1))
     assert more.seeds == 2
     assert more.between_seeds is None or -1 <= more.between_seeds <= 1
-    # EngineSettings again, for the same or for fewer, nothing is trained.
-    assert measure(done, 4, seeds=2).networks.equals(more.networks)
-    assert measure(done, 3).networks.equals(undisturbed)
+    # A second call for as many or fewer networks trains nothing.
+    assert check_ranking(done, 4, seeds=2).networks.equals(more.networks)
+    assert check_ranking(done, 3).networks.equals(undisturbed)
     assert len(trainings) == 1 + 4
 
 
 @pytest.mark.slow
-def test_what_the_search_has_scored_is_not_scored_again(
+def test_networks_scored_by_the_search_are_not_scored_again(
     run: Run, undisturbed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search_stage(run)
-    met = set(Results.of(run).frame["key"])
-    assert met & set(undisturbed["key"])
-    asked: list[Any] = []
-    monkeypatch.setattr(SupernetEvaluator, "_score", counted(SupernetEvaluator._score, asked))
-    assert measure(run, 3, epochs=1).networks["supernet_error"].equals(undisturbed["supernet_error"])
-    assert {architecture.key for _, architecture in asked} == set(undisturbed["key"]) - met
+    searched = set(Results.of(run).frame["key"])
+    assert searched & set(undisturbed["key"])
+    calls: list[Any] = []
+    monkeypatch.setattr(SupernetEvaluator, "__call__", counted(SupernetEvaluator.__call__, calls))
+    assert check_ranking(run, 3, epochs=1).networks["supernet_error"].equals(undisturbed["supernet_error"])
+    assert {network.key for _, networks in calls for network in networks} == set(
+        undisturbed["key"]
+    ) - searched
 
 
 @pytest.mark.slow
-def test_a_person_and_a_script_are_told_the_same(done: Run, undisturbed: pd.DataFrame) -> None:
-    words = ["fidelity", str(done.folder), "--networks", "3"]
+def test_the_table_and_the_json_output_agree(done: Run, undisturbed: pd.DataFrame) -> None:
+    words = ["ranking", str(done.folder), "--networks", "3"]
     shown, written_out = (
         CliRunner().invoke(app, [*words, *more]).stdout for more in ([], ["--format", "json"])
     )
-    found = json.loads(written_out)
-    assert [row["error"] for row in found["rows"]] == list(undisturbed["error"])
-    assert (found["networks"], found["seeds"], found["space"]) == (3, 1, "elastic-8")
+    values = json.loads(written_out)
+    assert [row["error"] for row in values["rows"]] == list(undisturbed["error"])
+    assert (values["networks"], values["seeds"], values["space"]) == (3, 1, "elastic-8")
     written = RankingResults.of(done)
     assert written.networks.equals(undisturbed)
-    assert found["estimated"]["tau"]["value"] == written.agreement.estimated.tau.value
+    assert values["estimated"]["tau"]["value"] == written.agreement.estimated.tau.value
     assert str(written.agreement.estimated.tau) in shown
-    assert "3 networks, each trained alone for 2 epochs with 1 seed" in shown
-    assert "than ops alone" in shown
+    assert "3 networks" in shown
+    assert "2 epochs" in shown
+    assert "ops alone" in shown
     assert shown.splitlines()[-1].startswith("next, ")
-    assert done.fidelity_png.read_bytes().startswith(b"\x89PNG")
-    header = done.fidelity_csv.read_text().splitlines()[0].split(",")
+    assert done.ranking_png.read_bytes().startswith(b"\x89PNG")
+    header = done.ranking_csv.read_text().splitlines()[0].split(",")
     assert {"key", "ops", "supernet_error", "error", "error_seed0"} <= set(header)
 
 
 def test_a_run_without_a_supernet_is_refused(tmp_path: Path) -> None:
-    begun = start("digits", tmp_path / "run", SMALL)
-    refused = CliRunner().invoke(app, ["fidelity", str(begun.folder)])
+    run = start("digits", tmp_path / "run", SMALL)
+    refused = CliRunner().invoke(app, ["ranking", str(run.folder)])
     assert refused.exit_code == 2
-    assert f"has no trained supernet yet; run evo-bnas train {begun.folder}" in refused.stderr
-    with pytest.raises(UsageError, match="its fidelity is not measured"):
-        RankingResults.of(begun)
-    assert not begun.fidelity.exists()
+    assert f"evo-bnas train {run.folder}" in refused.stderr
+    with pytest.raises(UsageError, match="evo-bnas ranking"):
+        RankingResults.of(run)
+    assert not run.ranking.exists()
 
 
 @pytest.mark.parametrize(("networks", "limit"), [(2, 12_000), (24, LEAST)])
 def test_too_few_networks_are_refused_before_any_is_trained(run: Run, networks: int, limit: float) -> None:
     limited = run.recipe.search.model_copy(update={"limits": {"ops": limit}})
     few = replace(run, recipe=run.recipe.model_copy(update={"search": limited}))
-    with pytest.raises(UsageError, match=r"by 3 networks or more, and there are [12]; ask for more"):
-        measure(few, networks)
-    assert not run.fidelity.exists()
+    with pytest.raises(UsageError, match=r"needs 3 networks or more, and there are [12]"):
+        check_ranking(few, networks)
+    assert not run.ranking.exists()
 
 
 def test_too_few_scores_leave_no_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    score, smallest = StandAlone._score, run.space.smallest()
+    score, smallest = StandAlone.__call__, run.space.smallest()
 
-    def fail(scorer: StandAlone, architecture: Architecture) -> Score:
-        if architecture != smallest:
+    def fail(evaluator: StandAlone, architectures: Sequence[Architecture]) -> list[Score]:
+        if smallest not in architectures:
             raise MemoryError
-        return score(scorer, architecture)
+        return score(evaluator, architectures)
 
-    monkeypatch.setattr(StandAlone, "_score", fail)
-    with pytest.raises(UsageError, match="and 1 of 3 could be scored"):
-        measure(run, 3)
-    assert not run.fidelity_csv.exists()
+    monkeypatch.setattr(StandAlone, "__call__", fail)
+    with pytest.raises(UsageError, match="1 of 3"):
+        check_ranking(run, 3)
+    assert not run.ranking_csv.exists()
 
 
-def test_a_damaged_table_is_named_with_the_way_out(run: Run) -> None:
-    run.fidelity_csv.write_text("key,ops\nx,1\n")
-    with pytest.raises(UsageError, match="is damaged"):
+def test_a_damaged_table_is_reported_with_the_way_out(run: Run) -> None:
+    run.ranking_csv.write_text("key,ops\nx,1\n")
+    with pytest.raises(UsageError, match=r"ranking\.csv: .*evo-bnas ranking"):
         RankingResults.of(run)
 
 
-def test_a_picture_shows_every_network(undisturbed: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_figure_shows_every_network(undisturbed: pd.DataFrame, tmp_path: Path) -> None:
     tables = {
         "all": undisturbed,
         "some": undisturbed[:2],
@@ -289,6 +291,6 @@ def test_a_picture_shows_every_network(undisturbed: pd.DataFrame, tmp_path: Path
     }
     for name, networks in tables.items():
         plot_ranking(networks, Estimate(None, None, None), tmp_path / f"{name}.png")
-    pictures = {path.read_bytes() for path in tmp_path.iterdir()}
-    assert len(pictures) == len(tables)
-    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    figures = {path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(figures) == len(tables)
+    assert all(figure.startswith(b"\x89PNG") for figure in figures)

@@ -1,4 +1,4 @@
-"""The promise of resume: kill -9 at any moment, then the same command, and nothing differs."""
+"""The promise of resume: after kill -9 at any moment, the same command gives the same files."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ from tests.support.run_driver import MOMENTS
 
 pytestmark = pytest.mark.slow
 
-# Small, but with every part of a run: two stages of training, two batches of a search, retraining in stages.
+# Small, but with every part of a run: two stages of training, two rounds of search, two stages of retraining.
 SMALL = {
     "supernet.epochs": 1,
     "supernet.real_epochs": 1,
@@ -43,7 +43,7 @@ def evo_bnas(folder: Path) -> None:
 
 
 def results(folder: Path) -> dict[str, object]:
-    """Bytes of all weights and cards, and the journal's rows without what the clock wrote."""
+    """Bytes of all weights and cards, and the rows of the journal without their times."""
     files = [folder / "supernet.safetensors", *sorted(folder.glob("picks/*/[cn]*.*"))]
     assert len(files) == 3
     lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_ends_as_if_it_had_not_been_killed(
+def test_a_killed_and_resumed_run_equals_an_undisturbed_one(
     moment: str, undisturbed: dict[str, object], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -70,7 +70,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(
     assert results(folder) == undisturbed
 
 
-def test_a_run_may_be_killed_again_and_again(undisturbed: dict[str, object], tmp_path: Path) -> None:
+def test_a_run_can_be_killed_and_resumed_several_times(
+    undisturbed: dict[str, object], tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
     for moment in ("inside_a_checkpoint_write", "in_calibration", "in_retraining"):
         command = [sys.executable, "-m", "tests.support.run_driver", moment, *ARGUMENTS, "--out", str(folder)]

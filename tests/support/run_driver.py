@@ -1,32 +1,32 @@
-"""A run that kills itself: python -m tests.support.run_driver MOMENT ARGUMENTS-OF-EVO-BNAS…
+"""A run that kills itself: `python -m tests.support.run_driver MOMENT ARGUMENTS-OF-EVO-BNAS…`.
 
-The moments are those at which a run has most to lose; each ends the process by a real SIGKILL.
+The moments are those at which a run has most to lose; each ends the process with a real SIGKILL.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from evo_bnas import cli
-from evo_bnas.archive.journal import Journal
 from evo_bnas.binary.execute import TensorsOf
 from evo_bnas.evaluate import packed
-from evo_bnas.evaluate import supernet as evaluators
+from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.files import atomic
 from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.train import checkpoint, retrain
 
 
 def die() -> NoReturn:
+    """End this process as `kill -9` does."""
     os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("nobody survives SIGKILL")
+    raise AssertionError("SIGKILL cannot be handled")
 
 
 def dying_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, until it is called for the given time."""
+    """The function, until the given call, which kills the process."""
     calls = 0
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -56,39 +56,41 @@ def inside_a_checkpoint_write() -> None:
 
 
 def between_proposed_and_scored() -> None:
-    evaluators.SupernetEvaluator._score = dying_at(3, evaluators.SupernetEvaluator._score)  # type: ignore[method-assign]
+    score = SupernetEvaluator.__call__
+    SupernetEvaluator.__call__ = dying_at(3, score)  # type: ignore[method-assign]
 
 
 def in_the_middle_of_a_journal_line() -> None:
-    append = Journal._append
-    appends = 0
+    """The fourth append leaves ten bytes of its first line."""
+    fsync = os.fsync
+    sizes: list[int] = []
 
-    def torn(self: Journal, lines: Sequence[str]) -> None:
-        nonlocal appends
-        appends += 1
-        if appends == 4:
-            append(self, [lines[0][: len(lines[0]) // 2]])
-            die()
-        append(self, lines)
+    def torn(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("journal.jsonl"):
+            sizes.append(os.fstat(descriptor).st_size)
+            if len(sizes) == 4:
+                os.ftruncate(descriptor, sizes[-2] + 10)
+                die()
+        fsync(descriptor)
 
-    Journal._append = torn  # type: ignore[method-assign]
+    os.fsync = torn  # type: ignore[assignment]
 
 
 def in_calibration() -> None:
-    forward = packed.calibrate_packed
+    calibrate = packed.calibrate_packed
     calls = 0
 
     def fourth(blueprint: Blueprint, tensors_of: TensorsOf, *args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        return forward(blueprint, dying_at(2, tensors_of) if calls == 4 else tensors_of, *args, **kwargs)
+        return calibrate(blueprint, dying_at(2, tensors_of) if calls == 4 else tensors_of, *args, **kwargs)
 
     packed.calibrate_packed = fourth
 
 
 def in_retraining() -> None:
     checkpoint.SECONDS_BETWEEN = 0.0
-    retrain.annealed = dying_at(7, retrain.annealed)  # once a step: in the second stage
+    retrain.annealed = dying_at(7, retrain.annealed)  # called once per step: in the second stage
 
 
 MOMENTS = {

@@ -1,4 +1,4 @@
-"""A fidelity that kills itself: python -m tests.support.fidelity_driver MOMENT ARGUMENTS-OF-EVO-BNAS…"""
+"""A ranking check that kills itself: `python -m tests.support.ranking_driver MOMENT ARGUMENTS…`."""
 
 import sys
 
@@ -9,11 +9,11 @@ from tests.support.run_driver import dying_at
 
 
 def between_networks() -> None:
-    StandAlone._score = dying_at(2, StandAlone._score)  # type: ignore[method-assign]
+    StandAlone.__call__ = dying_at(2, StandAlone.__call__)  # type: ignore[method-assign]
 
 
 def inside_a_training() -> None:
-    # Of eight steps a network these are the first four of the second one.
+    # Eight steps per network: these are the first four of the second one.
     checkpoint.SECONDS_BETWEEN = 0.0
     retrain.F.cross_entropy = dying_at(12, retrain.F.cross_entropy)
 

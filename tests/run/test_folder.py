@@ -1,7 +1,6 @@
-"""A run's folder: what is in it, who may write, and what a kill leaves behind."""
+"""The folder of a run: its files, its lock, and a kill while it is created."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from evo_bnas.errors import UsageError
 from evo_bnas.files import atomic
+from evo_bnas.machine import cores
 from evo_bnas.recipe import Recipe, load
 from evo_bnas.run.folder import Run
 from evo_bnas.run.start import fitted_space
@@ -30,32 +30,31 @@ def recipe(*overrides: str) -> Recipe:
 
 
 def start(folder: Path, *overrides: str) -> Run:
-    asked = recipe(*overrides)
-    return Run.create(asked, fitted_space(asked), folder)
+    wanted = recipe(*overrides)
+    return Run.create(wanted, fitted_space(wanted), folder)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_new_run(folder: Path) -> None:
+def test_a_new_run_writes_its_recipe_space_and_environment(folder: Path) -> None:
     run = start(folder)
     assert {"recipe.yaml", "space.yaml", "environment.json"} <= set(contents(folder))
     assert not [name for name in contents(folder) if name.endswith(".new")]
     assert load(run.recipe_file) == run.recipe == recipe()
     environment = json.loads(run.environment_file.read_text())
-    decided: dict[str, object] = {"device": "cpu", "precision": "float32", "threads": 1, "worker_threads": 1}
-    decided["backend"] = "packed"
-    assert environment["compute"] == decided
+    compute = {"device": "cpu", "precision": "float32", "threads": 1, "worker_threads": 1}
+    assert environment["compute"] == compute | {"backend": "packed"}
     assert environment["versions"].keys() >= {"python", "torch", "numpy"}
     assert run.compute.threads == 1
 
 
-def test_all_cores_where_no_number_is_asked_for(folder: Path) -> None:
-    assert start(folder, "engine.threads=null").compute.threads >= 1
+def test_threads_default_to_all_cores(folder: Path) -> None:
+    assert start(folder, "engine.threads=null").compute.threads == cores()
 
 
-def test_a_reader_sees_the_same_run(folder: Path) -> None:
+def test_an_opened_run_equals_the_created_one(folder: Path) -> None:
     run, read = start(folder), Run.open(folder)
     assert read.recipe == run.recipe
     assert read.environment == run.environment
@@ -63,45 +62,46 @@ def test_a_reader_sees_the_same_run(folder: Path) -> None:
     assert read.space.name == "elastic-8"
 
 
-def test_the_same_command_continues(folder: Path) -> None:
+def test_creating_a_run_again_changes_no_file(folder: Path) -> None:
     start(folder)
     before = contents(folder)
     start(folder)
     assert contents(folder) == before
 
 
-def test_a_continued_run_keeps_how_it_computes(folder: Path) -> None:
+def test_a_resumed_run_keeps_its_environment(folder: Path) -> None:
     run = start(folder)
-    changed = run.environment.model_copy(update={"commit": "of another day", "cpu": "of another machine"})
+    changed = run.environment.model_copy(update={"commit": "another", "cpu": "another"})
     atomic.write_bytes(run.environment_file, changed.model_dump_json().encode())
     assert start(folder).environment == changed
 
 
-def test_a_longer_search_continues_and_is_written_down(folder: Path) -> None:
+def test_a_run_can_be_resumed_with_more_evaluations_and_another_pick(folder: Path) -> None:
     start(folder)
     start(folder, "search.evaluations=300", "pick.limits.ops=10k")
     assert Run.open(folder).recipe.search.evaluations == 300
 
 
-def test_another_recipe_is_refused_with_what_differs(folder: Path) -> None:
+def test_a_different_recipe_is_refused_with_the_differences(folder: Path) -> None:
     start(folder)
     before = contents(folder)
     with pytest.raises(UsageError) as raised:
         start(folder, "supernet.epochs=40", "seed=3")
     first, second = str(raised.value).splitlines()
-    assert first.startswith(f"{folder}: holds another run: supernet.epochs: 60 in the run, 40 in the recipe")
+    assert first.startswith(f"{folder}: ")
+    assert "supernet.epochs: 60 in the run, 40 in the recipe" in first
     assert "seed: 0 in the run, 3 in the recipe" in first
     assert "--out" in second
     assert contents(folder) == before
 
 
-def test_many_differences_are_cut_short(folder: Path) -> None:
+def test_only_the_first_differences_are_listed(folder: Path) -> None:
     start(folder)
-    with pytest.raises(UsageError, match="; and 2 more"):
-        start(folder, *(f"supernet.{key}=7" for key in ("epochs", "batch", "lr", "decay")), "seed=3")
+    with pytest.raises(UsageError, match="2 more"):
+        start(folder, *(f"supernet.{key}=7" for key in ("epochs", "batch", "lr", "weight_decay")), "seed=3")
 
 
-def test_another_space_of_the_same_name_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_different_space_of_the_same_name_is_refused(folder: Path, tmp_path: Path) -> None:
     space_file = tmp_path / "mine.yaml"
     text = (
         "{family: chain, block: react, image: [1, 8, 8], classes: 10, stem: {channels: [8, 16]}, "
@@ -115,69 +115,84 @@ def test_another_space_of_the_same_name_is_refused(folder: Path, tmp_path: Path)
     assert "space stages.1.channels: [16, 32] in the run, [16, 64] in the recipe" in str(raised.value)
 
 
-def test_no_run(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere: is no run: it has no recipe\.yaml"):
+def test_opening_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere: .*recipe\.yaml"):
         Run.open(tmp_path / "nowhere")
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match=r"holds thesis\.tex and no run; choose an empty folder with --out"):
+    with pytest.raises(UsageError, match=r"thesis\.tex.*--out"):
         start(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="file: cannot be made: File exists"):
+    with pytest.raises(UsageError, match=r"file: .*File exists"):
         start(tmp_path / "file")
 
 
-def test_an_absent_device_is_refused_before_anything_is_written(folder: Path) -> None:
+def test_a_missing_gpu_is_refused_before_anything_is_written(folder: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    asked = load("digits", ["engine.device=cuda"])
-    with pytest.raises(UsageError, match=r"engine.device: cuda is asked for, but torch sees none"):
-        Run.create(asked, fitted_space(asked), folder)
+    wanted = load("digits", ["engine.device=cuda"])
+    with pytest.raises(UsageError, match=r"engine\.device: .*cuda.*engine\.device: cpu"):
+        Run.create(wanted, fitted_space(wanted), folder)
     assert not folder.exists()
 
 
-@pytest.mark.parametrize(("asked", "used"), [("auto", "float32"), ("bfloat16", "bfloat16")])
-def test_a_processor_trains_in_float32_unless_asked(folder: Path, asked: str, used: str) -> None:
-    recipe = load("digits", [f"engine.precision={asked}", "engine.device=cpu"])
-    assert Run.create(recipe, fitted_space(recipe), folder).compute.precision == used
+@pytest.mark.parametrize(("setting", "used"), [("auto", "float32"), ("bfloat16", "bfloat16")])
+def test_a_cpu_trains_in_float32_by_default(folder: Path, setting: str, used: str) -> None:
+    assert start(folder, f"engine.precision={setting}").compute.precision == used
 
 
-def test_a_gpu_trains_in_bfloat16_and_is_needed_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = load("digits", ["engine.device=auto"])
+def test_a_run_on_a_gpu_trains_in_bfloat16_and_needs_a_gpu_to_resume(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = load("digits", ["engine.device=auto"])
     monkeypatch.setattr("evo_bnas.run.environment.sees_cuda", lambda: True)
-    compute = Run.create(asked, fitted_space(asked), folder).compute
+    compute = Run.create(wanted, fitted_space(wanted), folder).compute
     assert (compute.device, compute.precision, compute.backend) == ("cuda", "bfloat16", "torch")
     monkeypatch.setattr("evo_bnas.run.environment.sees_cuda", lambda: False)
-    with pytest.raises(UsageError, match="the run was begun on a GPU, but torch sees none"):
-        Run.create(asked, fitted_space(asked), folder)
+    with pytest.raises(UsageError, match="GPU"):
+        Run.create(wanted, fitted_space(wanted), folder)
     assert Run.open(folder).compute == compute
 
 
 @pytest.mark.parametrize("name", ["recipe.yaml", "space.yaml", "environment.json"])
-def test_a_broken_file_is_named(folder: Path, name: str) -> None:
+def test_a_broken_file_is_reported_by_name(folder: Path, name: str) -> None:
     start(folder)
     (folder / name).write_text("{broken: ")
     with pytest.raises(UsageError) as raised:
         Run.open(folder)
-    assert str(raised.value).startswith(f"{folder / name}: is no YAML")
+    assert str(raised.value).startswith(f"{folder / name}: ")
+    assert "YAML: line 1" in str(raised.value)
 
 
-def test_a_space_that_was_edited_is_named(folder: Path) -> None:
+def test_a_run_of_another_format_is_refused_with_the_version_that_wrote_it(folder: Path) -> None:
+    run = start(folder)
+    old = run.environment.model_dump(exclude={"format"})
+    old["versions"]["evo-bnas"] = "0.1.0"
+    run.environment_file.write_text(json.dumps(old))
+    before = contents(folder)
+    for use in (lambda: Run.open(folder), lambda: start(folder)):
+        with pytest.raises(UsageError, match=rf"{folder}: .*evo-bnas 0\.1\.0 .*--out"):
+            use()
+    assert contents(folder) == before
+
+
+def test_an_edited_space_is_refused(folder: Path) -> None:
     run = start(folder)
     run.space_file.write_text(run.space_file.read_text().replace("128", "160"))
     with pytest.raises(UsageError) as raised:
         Run.open(folder)
-    assert str(raised.value).startswith(f"{run.space_file}: was changed: the run was made with the space")
+    assert str(raised.value).startswith(f"{run.space_file}: ")
+    assert run.environment.space in str(raised.value)
 
 
-def test_paths_are_in_the_folder(folder: Path) -> None:
+def test_all_files_of_a_run_are_in_its_folder(folder: Path) -> None:
     run = start(folder)
     for path in (run.supernet_file, run.checkpoint, run.journal_file, run.front_csv, run.front_png):
         assert path.parent == folder
@@ -186,7 +201,7 @@ def test_paths_are_in_the_folder(folder: Path) -> None:
 
 @contextmanager
 def other_process(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A real process that runs a program; killed at the end, as by `kill -9`."""
+    """A real process that runs a program; killed at the end of the block."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
         try:
@@ -198,7 +213,7 @@ def other_process(program: str, *arguments: object) -> Iterator[subprocess.Popen
 HOLD = """
 import sys
 from pathlib import Path
-from evo_bnas.run import Run
+from evo_bnas.run.folder import Run
 with Run.open(Path(sys.argv[1])).lock():
     print("locked", flush=True)
     sys.stdin.read()
@@ -210,18 +225,17 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(folder: Path) -> None:
     with other_process(HOLD, folder) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
-        sentence = f"{folder}: another process is writing here"
-        with pytest.raises(UsageError, match=sentence), run.lock():
+        with pytest.raises(UsageError, match=f"{folder}: .*--out"), run.lock():
             pass
-        with pytest.raises(UsageError, match=sentence):
+        with pytest.raises(UsageError, match=f"{folder}: .*--out"):
             start(folder)
         assert Run.open(folder).recipe == run.recipe
-    # The lock went with its process.
+    # The lock was released with its process.
     with run.lock():
         pass
 
 
-def test_a_lock_is_given_back_after_a_failure(folder: Path) -> None:
+def test_a_lock_is_released_after_a_failure(folder: Path) -> None:
     run = start(folder)
     with pytest.raises(RuntimeError), run.lock():
         raise RuntimeError
@@ -229,13 +243,12 @@ def test_a_lock_is_given_back_after_a_failure(folder: Path) -> None:
         pass
 
 
-BEGIN = """
+START = """
 import os, signal, sys
 from pathlib import Path
-from evo_bnas import durable
 from evo_bnas.recipe import load
 from evo_bnas.run.start import fitted_space
-from evo_bnas.run import Run
+from evo_bnas.run.folder import Run
 
 left = int(sys.argv[2])
 
@@ -255,18 +268,18 @@ Run.create(recipe, fitted_space(recipe), Path(sys.argv[1]))
 """
 
 
-def begin(folder: Path, steps: int, *overrides: str) -> int:
-    """Start a run in a process that is killed before it touches the disk once more."""
-    command = [sys.executable, "-c", BEGIN, str(folder), str(steps), *overrides]
+def start_in_a_process(folder: Path, steps: int, *overrides: str) -> int:
+    """Start a run in a process that is killed after `steps` file operations."""
+    command = [sys.executable, "-c", START, str(folder), str(steps), *overrides]
     return subprocess.run(command, check=False, timeout=60).returncode
 
 
 @pytest.mark.slow
-def test_killed_at_every_step_of_the_beginning(tmp_path: Path) -> None:
+def test_a_run_killed_at_any_step_of_its_creation_can_be_created_again(tmp_path: Path) -> None:
     undisturbed = contents(start(tmp_path / "undisturbed").folder)
     folder = tmp_path / "killed"
     steps = 0
-    while begin(folder, steps) == -signal.SIGKILL:
+    while start_in_a_process(folder, steps) == -signal.SIGKILL:
         if (folder / "recipe.yaml").exists():
             Run.open(folder)
         steps += 1
@@ -275,28 +288,12 @@ def test_killed_at_every_step_of_the_beginning(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_while_a_recipe_grows(folder: Path) -> None:
+def test_a_run_killed_while_its_recipe_is_rewritten_has_the_old_or_the_new_one(folder: Path) -> None:
     run = start(folder)
     steps = 0
-    while begin(folder, steps, "search.evaluations=300") == -signal.SIGKILL:
+    while start_in_a_process(folder, steps, "search.evaluations=300") == -signal.SIGKILL:
         assert Run.open(folder).recipe.search.evaluations in (200, 300)
         steps += 1
     assert steps > 2
     assert Run.open(folder).recipe.search.evaluations == 300
     assert Run.open(folder).environment == run.environment
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    atomic.write_bytes(path, b"old")
-
-    def fail(temporary: Path) -> None:
-        temporary.write_bytes(b"half of the n")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        atomic.replace(path, fail)
-    assert path.read_bytes() == b"old"
-    atomic.write_bytes(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert os.listdir(tmp_path) == ["file"]
