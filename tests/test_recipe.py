@@ -287,7 +287,7 @@ def test_a_teacher_is_a_keyword_or_a_file() -> None:
     assert named.supernet.teacher_file == Path("runs/out/big/network.safetensors")
 
 
-def test_both_trainings_have_the_same_options_and_stages_longer_than_their_warm_up() -> None:
+def test_both_trainings_have_the_same_options_and_stages_longer_than_warm_up() -> None:
     options = [
         "real_epochs=5",
         "warm_up=4",

@@ -17,14 +17,14 @@ if TYPE_CHECKING:  # every subcommand imports what it needs, so that --help is f
 
 
 class Listing(StrEnum):
-    """For a person, or for a script."""
+    """Output formats of commands with one result."""
 
     table = "table"
     json = "json"
 
 
 class Rows(StrEnum):
-    """For a person, a spreadsheet or a script."""
+    """Output formats of listings."""
 
     table = "table"
     csv = "csv"
@@ -32,7 +32,7 @@ class Rows(StrEnum):
 
 
 class _Commands(TyperGroup):
-    """Turns failures into one or two lines and an exit code: 1 failed, 2 wrong use, 130 interrupted."""
+    """Turns errors into one or two lines and an exit code: 1 failed, 2 wrong use, 130 interrupted."""
 
     def invoke(self, ctx: Any) -> Any:
         from evo_bnas.cli import console
@@ -73,7 +73,7 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip images that cann
 Workers = Annotated[int | None, typer.Option(help="Processes that score or train in parallel, on Ray.")]
 Address = Annotated[str | None, typer.Option(help="Ray cluster: host:port or auto. [default: start one]")]
 KEY = "Key of a network, smallest, largest or random"
-Format = Annotated[Listing, typer.Option("--format", help="For a person, or for a script.")]
+Format = Annotated[Listing, typer.Option("--format", help="Output format.")]
 
 
 def open_run(target: str, workers: int | None = None, address: str | None = None) -> "Run":

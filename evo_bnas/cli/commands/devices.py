@@ -10,7 +10,7 @@ from evo_bnas.cli.app import KEY, Format, Listing, Rows, RunFolder, app, open_ru
 
 
 class Target(StrEnum):
-    """What a network is exported to."""
+    """Export formats."""
 
     packed = "packed"
     c = "c"
@@ -24,9 +24,11 @@ def export(
         str | None, typer.Argument(metavar="[KEY]", help="A retrained network of the run.")
     ] = None,
     to: Annotated[
-        Target, typer.Option(help="1-bit weights for Python without torch, C99, or ONNX.")
+        Target, typer.Option(help="Packed 1-bit weights for Python without torch, C99 code, or ONNX.")
     ] = Target.packed,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: in the pick's folder]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="[default: a file in the folder of the network]")
+    ] = None,
 ) -> None:
     """Write a retrained network as a file that a device, or Python without torch, can run."""
     from evo_bnas.cli import console
@@ -68,7 +70,7 @@ def profile(
 
 @app.command()
 def predict(
-    file: Annotated[Path, typer.Argument(help="A file of `evo-bnas export --to packed`.")],
+    file: Annotated[Path, typer.Argument(help="File written by `evo-bnas export --to packed`.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
     format_: Annotated[Rows, typer.Option("--format")] = Rows.table,
 ) -> None:
@@ -77,12 +79,12 @@ def predict(
     from evo_bnas.packed import pictures
     from evo_bnas.packed.file import load_packed
 
-    found = pictures.predict(load_packed(file), images)
+    predictions = pictures.predict(load_packed(file), images)
     if format_ is Rows.table:
-        texts = [[one.file, one.label, f"{100 * one.probability:.1f} %"] for one in found]
+        texts = [[one.file, one.label, f"{100 * one.probability:.1f} %"] for one in predictions]
         console.print_table(["file", "class", "probability"], texts, left=["file", "class"])
         return
-    rows = [one.row() for one in found]
+    rows = [one.row() for one in predictions]
     if format_ is Rows.csv:
         console.print_csv(rows)
     else:

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 @app.command()
 def check(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Recipe, run, or a folder or file of images.")],
-    size: Annotated[int | None, typer.Option(help="Side to which images are scaled and cut.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels: images are scaled to it and cropped.")
+    ] = None,
     channels: Annotated[int | None, typer.Option(help="1 grey, 3 colour.")] = None,
     skip_bad: SkipBad = False,
-    sheet: Annotated[Path | None, typer.Option(metavar="FILE", help="PNG of some images a class.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw some images of each class into this PNG file.")
+    ] = None,
     format_: Format = Listing.table,
 ) -> None:
-    """Look at images before anything is trained: counts, sizes, duplicates, and what is wrong."""
+    """Check images before training: counts, sizes, duplicates, problems."""
     from evo_bnas.cli import console
     from evo_bnas.cli.dataset import choose_dataset
     from evo_bnas.cli.output import data as output
@@ -33,35 +37,33 @@ def check(
     options = {key: value for key, value in given.items() if value is not None}
     choice = choose_dataset(data, options)
     with console.progress() as report:
-        found = checking.check(choice.settings, choice.seed, choice.space, report)
+        checked = checking.check(choice.settings, choice.seed, choice.space, report)
     if sheet is not None:
         try:
-            contact_sheet.draw(found.raw, found.source, choice.seed, sheet)
+            contact_sheet.draw(checked.raw, checked.source, choice.seed, sheet)
         except OSError as failure:
             raise UsageError(f"--sheet {sheet}: {failure.strerror}; name a file to write to") from None
     if format_ is Listing.json:
-        console.print_json(output.row(found) | {"sheet": sheet and str(sheet)})
+        console.print_json(output.row(checked) | {"sheet": sheet and str(sheet)})
     else:
-        output.print_check(found, sheet)
-    if found.wrong:
-        raise UsageError("\n".join(f"wrong: {sentence}" for sentence in found.wrong))
+        output.print_check(checked, sheet)
+    if checked.wrong:
+        raise UsageError("\n".join(f"problem: {sentence}" for sentence in checked.wrong))
     if choice.space is not None and not options and format_ is Listing.table:
         console.print_next("train and search", f"evo-bnas run {data}")
 
 
 @app.command()
 def spaces(
-    name: Annotated[
-        str | None, typer.Argument(help="Space, or YAML file; without it all are listed.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Space, or YAML file. [default: list all]")] = None,
     key: Annotated[str | None, typer.Argument(metavar="KEY", help=f"{KEY} to draw.")] = None,
     for_: Annotated[
-        str | None, typer.Option("--for", metavar="RECIPE", help="Only those that take its images.")
+        str | None, typer.Option("--for", metavar="RECIPE", help="Only spaces that accept its images.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the drawing.")] = Path(),
     format_: Format = Listing.table,
 ) -> None:
-    """List search spaces, show the choices of one, or draw a network of it."""
+    """List search spaces, show the genes of one, or draw one of its networks."""
     from evo_bnas.cli import console
     from evo_bnas.cli.output import space as output
     from evo_bnas.space import catalogue
@@ -71,20 +73,20 @@ def spaces(
         return
     if for_:
         if name:
-            raise UsageError(f"spaces {name} --for {for_}: --for lists all; leave the name out")
-        found = _taking(for_)
+            raise UsageError(f"spaces {name} --for {for_}: --for lists spaces; leave out the name")
+        listed = _accepting(for_)
     else:
-        found = [catalogue.load(one) for one in ([name] if name else catalogue.names())]
+        listed = [catalogue.load(one) for one in ([name] if name else catalogue.names())]
     if format_ is Listing.json:
-        rows = [output.space_row(space) for space in found]
-        console.print_json(rows[0] | {"genes": output.gene_rows(found[0])} if name else rows)
+        rows = [output.space_row(space) for space in listed]
+        console.print_json(rows[0] | {"genes": output.gene_rows(listed[0])} if name else rows)
         return
-    output.print_spaces(found)
+    output.print_spaces(listed)
     if name:
-        output.print_genes(found[0])
+        output.print_genes(listed[0])
         console.print_next("draw a network of it", f"evo-bnas spaces {name} largest")
     else:
-        console.print_next("see the choices of one", f"evo-bnas spaces {found[0].name}")
+        console.print_next("show the genes of one", f"evo-bnas spaces {listed[0].name}")
 
 
 @app.command()
@@ -92,7 +94,9 @@ def cost(
     space: Annotated[str, typer.Argument(help="Space, or YAML file.")],
     key: Annotated[str, typer.Argument(metavar="KEY", help=f"{KEY}.")],
     profile: Annotated[str, typer.Option(help="Counting convention: default or nas-bnn.")] = "default",
-    classes: Annotated[int | None, typer.Option(min=2, help="Number of classes, if not the space's.")] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=2, help="Number of classes. [default: the space's]")
+    ] = None,
     format_: Format = Listing.table,
 ) -> None:
     """Count what a network costs, layer by layer."""
@@ -115,26 +119,26 @@ def cost(
     output.print_cost(fitted, architecture, profile, counted)
 
 
-def _taking(recipe: str) -> "list[Space]":
-    """The shipped spaces that take the images of a recipe, fitted to them."""
+def _accepting(recipe: str) -> "list[Space]":
+    """The shipped spaces that accept the images of a recipe, fitted to them."""
     from evo_bnas import recipe as recipes
     from evo_bnas.data.source import describe
     from evo_bnas.space import catalogue
 
     image, classes = describe(recipes.load(recipe).data)
-    found = catalogue.taking(image, classes)
-    if not found:
+    accepting = catalogue.taking(image, classes)
+    if not accepting:
         sides = sorted({catalogue.load(name).sides for name in catalogue.names()})
         ranges = ", ".join(f"{least} to {greatest}" for least, greatest in sides)
         raise UsageError(
-            f"{recipe}: no shipped space takes images of {image[1]}x{image[2]}, but {ranges} pixels a side; "
-            "set data.size, or write a space of your own"
+            f"{recipe}: no shipped space accepts images of {image[1]}x{image[2]} pixels, only sides of "
+            f"{ranges}; set data.size, or write your own space"
         )
-    return found
+    return accepting
 
 
 def _draw(name: str, key: str, folder: Path, format_: Listing) -> None:
-    """Draw a network into the folder, as SVG and PNG, and print what it costs."""
+    """Draw a network as SVG and PNG, and print its cost."""
     from evo_bnas.cli import console
     from evo_bnas.cli.output import space as output
     from evo_bnas.files.atomic import file_name
@@ -157,6 +161,6 @@ def _draw(name: str, key: str, folder: Path, format_: Listing) -> None:
         console.print_json({"key": architecture.key, **CostCard.of(counted).model_dump(), "drawings": files})
         return
     output.print_cost(space, architecture, "default", counted)
-    console.say("drawn   " + "\n        ".join(map(str, paths)))
+    console.say("figures " + "\n        ".join(map(str, paths)))
     again = shlex.join(["evo-bnas", "cost", name, architecture.key, "--profile", "nas-bnn"])
-    console.print_next("count it as NAS-BNN does", again)
+    console.print_next("count it with the convention of NAS-BNN", again)

@@ -8,8 +8,8 @@ from evo_bnas.packed.file import PackedNetwork
 _NAMED = 10  # classes that are named
 
 
-def print_export(network: PackedNetwork, written: Exported) -> None:
-    """The network, the files, and how large they are."""
+def print_export(network: PackedNetwork, exported: Exported) -> None:
+    """The network, and the files with their sizes."""
     header, counted = network.header, cost(network.blueprint)
     top1 = show_objective("error", header.test_error)
     classes = ", ".join(network.classes[:_NAMED]) + (", …" if len(network.classes) > _NAMED else "")
@@ -19,6 +19,6 @@ def print_export(network: PackedNetwork, written: Exported) -> None:
         f"counted size {show_objective('size_bits', counted.size_bits)}, "
         f"memory {show_objective('peak_activation_bytes', counted.peak_activation_bytes)}"
     )
-    for path in written.files:
+    for path in exported.files:
         say(f"wrote   {path}  {path.stat().st_size:,} bytes")
-    say("needs   " + ", ".join(f"{size:,} bytes of {what}" for what, size in written.sizes.items()))
+    say("needs   " + ", ".join(f"{size:,} bytes of {what}" for what, size in exported.sizes.items()))

@@ -8,28 +8,28 @@ from evo_bnas.machine import processor
 from evo_bnas.run.profile import Profile
 
 
-def print_profile(found: Profile) -> None:
-    """Every node with its time, the network's latency, and the picture."""
-    rows = [[node.name, node.kind, f"{node.ms:.4f}", f"{100 * node.share:.1f} %"] for node in found.nodes]
+def print_profile(profile: Profile) -> None:
+    """The time of every node, the latency of the network, and the figure."""
+    rows = [[node.name, node.kind, f"{node.ms:.4f}", f"{100 * node.share:.1f} %"] for node in profile.nodes]
     print_table(["node", "step", "ms", "share"], rows, left=["node", "step"])
-    whole = found.latency
+    latency = profile.latency
     say(
-        f"\nlatency {whole.ms:.4g} ms: the median of {whole.runs} runs of one image on one thread; "
-        f"half of such medians lie within {100 * whole.spread:.1f} %\n"
+        f"\nlatency {latency.ms:.4g} ms: the median of {latency.runs} runs of one image on one thread; "
+        f"interquartile range of such medians {100 * latency.spread:.1f} %\n"
         f"host    {processor()}\n"
-        f"network {found.key}\n"
-        f"figure  {found.plot}"
+        f"network {profile.key}\n"
+        f"figure  {profile.plot}"
     )
 
 
-def row(found: Profile) -> dict[str, Any]:
+def row(profile: Profile) -> dict[str, Any]:
     """A profile as JSON values."""
     return {
-        "key": found.key,
-        "latency_ms": found.latency.ms,
-        "spread": found.latency.spread,
-        "runs": found.latency.runs,
+        "key": profile.key,
+        "latency_ms": profile.latency.ms,
+        "spread": profile.latency.spread,
+        "runs": profile.latency.runs,
         "cpu": processor(),
-        "nodes": [asdict(node) for node in found.nodes],
-        "figure": str(found.plot),
+        "nodes": [asdict(node) for node in profile.nodes],
+        "figure": str(profile.plot),
     }

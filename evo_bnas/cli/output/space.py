@@ -1,4 +1,4 @@
-"""What the verbs print about search spaces and their networks."""
+"""What the subcommands print about search spaces and their networks."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,22 +13,22 @@ from evo_bnas.network.cost import Cost
 from evo_bnas.quantity import brief, show
 from evo_bnas.space.genes import Architecture, Gene, Space
 
-DRAWS = 33  # architectures behind a median
+DRAWS = 33  # architectures per median
 _COSTS = ("ops", "params", "size_bits")
-_WRITTEN_OUT = 1e9  # a number of architectures is, below this
+_WRITTEN_OUT = 1e9  # numbers of architectures below this are printed in full
 _NUMBER = re.compile(r"\d+")
 
 
 def print_spaces(spaces: Sequence[Space]) -> None:
-    """One line a space: its images, its size, and what its networks cost."""
+    """One line per space: its images, its size, and the costs of its networks."""
     ends = [f"{end}\n{name}" for name in ("ops", "params") for end in ("least", "median", "most")]
     print_table(["\nspace", "\nimages", "\ngenes", "\narchitectures", *ends], [_texts(s) for s in spaces],
                 left=["\nspace"])  # fmt: skip
-    say(f"\nimages are channels × height × width; medians are those of {DRAWS} architectures drawn uniformly")
+    say(f"\nimages are channels × height × width; medians are over {DRAWS} uniformly drawn architectures")
 
 
 def print_genes(space: Space) -> None:
-    """The choices of a space, equal ones in one line; what they obey together; the ends."""
+    """The genes of a space, equal ones in one line; its constraints; its smallest and largest network."""
     say()
     rows = [[places.where, places.choices] for places in folded(space.genes)]
     print_table(["genes of", "options"], rows, left=["genes of", "options"])
@@ -73,7 +73,7 @@ def print_cost(space: Space, architecture: Architecture, profile: str, counted: 
         f"params  {show(counted.params)}: {show(counted.binary_params)} of 1 bit, "
         f"{show(counted.real_params)} real\n"
         f"size    {show(counted.size_bits, 'bits')}\n"
-        f"memory  {show(counted.peak_activation_bytes, 'bytes')} at its peak, for the maps of one image"
+        f"memory  {show(counted.peak_activation_bytes, 'bytes')} at its peak, for one image"
     )
 
 
@@ -83,7 +83,7 @@ def gene_rows(space: Space) -> list[dict[str, Any]]:
 
 
 def space_row(space: Space) -> dict[str, Any]:
-    """A space as JSON values: its size, its ends, what its networks cost."""
+    """A space as JSON values: its size, its smallest and largest network, the costs of its networks."""
     number, exact = space.count()
     return {
         "name": space.name,
@@ -98,21 +98,21 @@ def space_row(space: Space) -> dict[str, Any]:
 
 
 def count_text(space: Space) -> str:
-    """The number of architectures: 1,905,120 or 3.3e17, with "about" where it is estimated."""
+    """The number of architectures: 1,905,120 or 3.3e17, with "about" if it is estimated."""
     number, exact = space.count()
     text = f"{number:,}" if number < _WRITTEN_OUT else re.sub(r"e\+0*", "e", f"{number:.2g}")
     return text if exact else f"about {text}"
 
 
 def _costs(space: Space) -> dict[str, dict[str, float]]:
-    """Each cost of the smallest network, of the largest one, and its median over a seeded sample."""
+    """Minimum, median over a seeded sample, and maximum of each cost."""
     rng = np.random.default_rng(0)
     drawn = [space.costs(space.sample(rng)) for _ in range(DRAWS)]
-    found = {}
+    rows = {}
     for name in _COSTS:
         least, most = space.bounds(name)
-        found[name] = {"least": least, "median": median(costs[name] for costs in drawn), "most": most}
-    return found
+        rows[name] = {"least": least, "median": median(costs[name] for costs in drawn), "most": most}
+    return rows
 
 
 def _texts(space: Space) -> list[str]:
@@ -123,7 +123,7 @@ def _texts(space: Space) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Places that offer the same choices: `stage#.block#`, and the numbers that come instead of each #."""
+    """Places with the same options: `stage#.block#`, and the numbers that replace each #."""
 
     name: str
     numbers: tuple[tuple[str, ...], ...]
@@ -137,19 +137,19 @@ class _Places:
 
 
 def folded(genes: Sequence[Gene]) -> list[_Places]:
-    """The places of genes; those that differ in one number are one, by the last number first."""
+    """The places of genes; places that differ in one number are merged, the last number first."""
     choices: dict[str, list[str]] = {}
     for gene in genes:
         place, _, field = gene.name.rpartition(".")
         options = ", ".join(map(str, gene.options))
         choices.setdefault(place or field, []).append(f"{field} {options}" if place else options)
-    found = []
+    lines = []
     for place, offered in choices.items():
         ones = tuple((number,) for number in _NUMBER.findall(place))
-        found.append(_Places(_NUMBER.sub("#", place), ones, "; ".join(offered)))
-    for position in reversed(range(max((len(places.numbers) for places in found), default=0))):
+        lines.append(_Places(_NUMBER.sub("#", place), ones, "; ".join(offered)))
+    for position in reversed(range(max((len(places.numbers) for places in lines), default=0))):
         merged: dict[object, _Places] = {}
-        for places in found:
+        for places in lines:
             others = (*places.numbers[:position], *places.numbers[position + 1 :])
             alike = (places.name, places.choices, others, position < len(places.numbers))
             if alike in merged and position < len(places.numbers):
@@ -157,12 +157,12 @@ def folded(genes: Sequence[Gene]) -> list[_Places]:
                 more = (*numbers[position], *places.numbers[position])
                 places = replace(places, numbers=(*numbers[:position], more, *numbers[position + 1 :]))
             merged[alike] = places
-        found = list(merged.values())
-    return found
+        lines = list(merged.values())
+    return lines
 
 
 def _range(numbers: tuple[str, ...]) -> str:
-    """`2–4` where they follow each other, else `2,4`."""
+    """`2–4` if the numbers are consecutive, otherwise `2,4`."""
     first = int(numbers[0])
     follow = len(numbers) > 1 and numbers == tuple(str(first + i) for i in range(len(numbers)))
     return f"{first}–{numbers[-1]}" if follow else ",".join(numbers)
