@@ -16,14 +16,14 @@ if TYPE_CHECKING:  # every subcommand imports what it needs, so that --help is f
     from evo_bnas.space.genes import Architecture, Space
 
 
-class Listing(StrEnum):
+class OutputFormat(StrEnum):
     """Output formats of commands with one result."""
 
     table = "table"
     json = "json"
 
 
-class Rows(StrEnum):
+class ListingFormat(StrEnum):
     """Output formats of listings."""
 
     table = "table"
@@ -73,7 +73,7 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip images that cann
 Workers = Annotated[int | None, typer.Option(help="Processes that score or train in parallel, on Ray.")]
 Address = Annotated[str | None, typer.Option(help="Ray cluster: host:port or auto. [default: start one]")]
 KEY = "Key of a network, smallest, largest or random"
-Format = Annotated[Listing, typer.Option("--format", help="Output format.")]
+Format = Annotated[OutputFormat, typer.Option("--format", help="Output format.")]
 
 
 def open_run(target: str, workers: int | None = None, address: str | None = None) -> "Run":

@@ -46,7 +46,7 @@ def print_json(value: object) -> None:
 
 
 def print_csv(rows: Sequence[Mapping[str, object]]) -> None:
-    """Rows under their column names, for spreadsheets."""
+    """ListingFormat under their column names, for spreadsheets."""
     writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

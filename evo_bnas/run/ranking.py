@@ -1,6 +1,6 @@
 """Check how well the supernet of a run ranks networks: train some of them alone and compare the errors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -50,29 +50,40 @@ def check_ranking(
         journal = f"supernet-{supernet.weights}-{supernet.protocol.hash}"
         scorer = _search_scores_first(run, supernet)
         estimated = _errors(run, problem, design, scorer, EngineSettings(), journal, "supernet", report)
-        measured = {}
+        trained = {}
         for seed in range(run.recipe.seed, run.recipe.seed + seeds):
             alone = stand_alone(run, epochs, seed)
             journal, stage = f"stand-alone-{alone.protocol_hash}", f"stand-alone, seed {seed}"
-            measured[seed] = _errors(run, problem, design, alone, run.recipe.engine, journal, stage, report)
-        rows = [
-            {
-                "key": network.key,
-                **run.space.costs(network),
-                "epochs": epochs or run.recipe.retrain.epochs,
-                "supernet_error": estimated[network.key],
-                "error": fmean(errors[network.key] for errors in measured.values()),
-                **{f"error_seed{seed}": errors[network.key] for seed, errors in measured.items()},
-            }
-            for network in design
-            if all(network.key in errors for errors in (estimated, *measured.values()))
-        ]
+            trained[seed] = _errors(run, problem, design, alone, run.recipe.engine, journal, stage, report)
+        rows = _rows(run, design, epochs or run.recipe.retrain.epochs, estimated, trained)
         if len(rows) < LEAST:
             raise UsageError(
                 f"a ranking needs {LEAST} networks or more, and {len(rows)} of {len(design)} could be "
                 f"scored; the reasons are in {run.ranking}; ask for more with --networks"
             )
         return RankingResults.write(run, pd.DataFrame(rows))
+
+
+def _rows(
+    run: Run,
+    design: Sequence[Architecture],
+    epochs: int,
+    estimated: Mapping[str, float],
+    trained: Mapping[int, Mapping[str, float]],
+) -> list[dict[str, object]]:
+    """The networks that the supernet and every seed could score, with their errors."""
+    return [
+        {
+            "key": network.key,
+            **run.space.costs(network),
+            "epochs": epochs,
+            "supernet_error": estimated[network.key],
+            "error": fmean(errors[network.key] for errors in trained.values()),
+            **{f"error_seed{seed}": errors[network.key] for seed, errors in trained.items()},
+        }
+        for network in design
+        if all(network.key in errors for errors in (estimated, *trained.values()))
+    ]
 
 
 def _errors(

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from evo_bnas.cli.app import KEY, Format, Listing, Rows, RunFolder, app, open_run, parse_key
+from evo_bnas.cli.app import KEY, Format, OutputFormat, ListingFormat, RunFolder, app, open_run, parse_key
 
 
-class Target(StrEnum):
+class ExportFormat(StrEnum):
     """Export formats."""
 
     packed = "packed"
@@ -24,8 +24,8 @@ def export(
         str | None, typer.Argument(metavar="[KEY]", help="A retrained network of the run.")
     ] = None,
     to: Annotated[
-        Target, typer.Option(help="Packed 1-bit weights for Python without torch, C99 code, or ONNX.")
-    ] = Target.packed,
+        ExportFormat, typer.Option(help="Packed 1-bit weights for Python without torch, C99 code, or ONNX.")
+    ] = ExportFormat.packed,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="[default: a file in the folder of the network]")
     ] = None,
@@ -46,7 +46,7 @@ def profile(
     key: Annotated[
         str | None, typer.Argument(metavar="[KEY]", help=f"{KEY}. [default: the recipe's pick]")
     ] = None,
-    format_: Format = Listing.table,
+    format_: Format = OutputFormat.table,
 ) -> None:
     """Measure where the time of a network goes on this host, node by node.
 
@@ -61,7 +61,7 @@ def profile(
     opened = open_run(run)
     architecture = parse_key(opened.space, key or Results.of(opened).pick().key)
     profiled = measure(opened, architecture)
-    if format_ is Listing.json:
+    if format_ is OutputFormat.json:
         console.print_json(output.row(profiled))
         return
     output.print_profile(profiled)
@@ -72,7 +72,7 @@ def profile(
 def predict(
     file: Annotated[Path, typer.Argument(help="File written by `evo-bnas export --to packed`.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
-    format_: Annotated[Rows, typer.Option("--format")] = Rows.table,
+    format_: Annotated[ListingFormat, typer.Option("--format")] = ListingFormat.table,
 ) -> None:
     """Classify image files with an exported network."""
     from evo_bnas.cli import console
@@ -80,12 +80,12 @@ def predict(
     from evo_bnas.packed.file import load_packed
 
     predictions = pictures.predict(load_packed(file), images)
-    if format_ is Rows.table:
+    if format_ is ListingFormat.table:
         texts = [[one.file, one.label, f"{100 * one.probability:.1f} %"] for one in predictions]
         console.print_table(["file", "class", "probability"], texts, left=["file", "class"])
         return
     rows = [one.row() for one in predictions]
-    if format_ is Rows.csv:
+    if format_ is ListingFormat.csv:
         console.print_csv(rows)
     else:
         console.print_json(rows)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evo_bnas.cli.app import KEY, Format, Listing, SkipBad, app, parse_key
+from evo_bnas.cli.app import KEY, Format, OutputFormat, SkipBad, app, parse_key
 from evo_bnas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def check(
     sheet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw some images of each class into this PNG file.")
     ] = None,
-    format_: Format = Listing.table,
+    format_: Format = OutputFormat.table,
 ) -> None:
     """Check images before training: counts, sizes, duplicates, problems."""
     from evo_bnas.cli import console
@@ -43,13 +43,13 @@ def check(
             contact_sheet.draw(checked.raw, checked.source, choice.seed, sheet)
         except OSError as failure:
             raise UsageError(f"--sheet {sheet}: {failure.strerror}; name a file to write to") from None
-    if format_ is Listing.json:
+    if format_ is OutputFormat.json:
         console.print_json(output.row(checked) | {"sheet": sheet and str(sheet)})
     else:
         output.print_check(checked, sheet)
     if checked.wrong:
         raise UsageError("\n".join(f"problem: {sentence}" for sentence in checked.wrong))
-    if choice.space is not None and not options and format_ is Listing.table:
+    if choice.space is not None and not options and format_ is OutputFormat.table:
         console.print_next("train and search", f"evo-bnas run {data}")
 
 
@@ -61,7 +61,7 @@ def spaces(
         str | None, typer.Option("--for", metavar="RECIPE", help="Only spaces that accept its images.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the drawing.")] = Path(),
-    format_: Format = Listing.table,
+    format_: Format = OutputFormat.table,
 ) -> None:
     """List search spaces, show the genes of one, or draw one of its networks."""
     from evo_bnas.cli import console
@@ -77,7 +77,7 @@ def spaces(
         listed = _accepting(for_)
     else:
         listed = [catalogue.load(one) for one in ([name] if name else catalogue.names())]
-    if format_ is Listing.json:
+    if format_ is OutputFormat.json:
         rows = [output.space_row(space) for space in listed]
         console.print_json(rows[0] | {"genes": output.gene_rows(listed[0])} if name else rows)
         return
@@ -97,7 +97,7 @@ def cost(
     classes: Annotated[
         int | None, typer.Option(min=2, help="Number of classes. [default: the space's]")
     ] = None,
-    format_: Format = Listing.table,
+    format_: Format = OutputFormat.table,
 ) -> None:
     """Count what a network costs, layer by layer."""
     from evo_bnas.cli import console
@@ -113,7 +113,7 @@ def cost(
         counted = count(fitted.draw(architecture), profile)
     except ValueError as failure:
         raise UsageError(f"--profile: {failure}") from None
-    if format_ is Listing.json:
+    if format_ is OutputFormat.json:
         console.print_json({"key": architecture.key, "profile": profile, **CostCard.of(counted).model_dump()})
         return
     output.print_cost(fitted, architecture, profile, counted)
@@ -137,7 +137,7 @@ def _accepting(recipe: str) -> "list[Space]":
     return accepting
 
 
-def _draw(name: str, key: str, folder: Path, format_: Listing) -> None:
+def _draw(name: str, key: str, folder: Path, format_: OutputFormat) -> None:
     """Draw a network as SVG and PNG, and print its cost."""
     from evo_bnas.cli import console
     from evo_bnas.cli.output import space as output
@@ -156,7 +156,7 @@ def _draw(name: str, key: str, folder: Path, format_: Listing) -> None:
         draw_network(space.draw(architecture), counted, f"{space.name}  {architecture.key}", paths)
     except OSError as failure:
         raise UsageError(f"--out {folder}: {failure.strerror}; name a folder to write to") from None
-    if format_ is Listing.json:
+    if format_ is OutputFormat.json:
         files = list(map(str, paths))
         console.print_json({"key": architecture.key, **CostCard.of(counted).model_dump(), "drawings": files})
         return

@@ -9,10 +9,10 @@ import typer
 from evo_bnas.cli.app import (
     Address,
     Format,
-    Listing,
+    OutputFormat,
     Out,
     RecipeOrRun,
-    Rows,
+    ListingFormat,
     RunFolder,
     Set,
     SkipBad,
@@ -96,17 +96,19 @@ def search(
 
 
 @app.command()
-def front(run: RunFolder, format_: Annotated[Rows, typer.Option("--format")] = Rows.table) -> None:
+def front(
+    run: RunFolder, format_: Annotated[ListingFormat, typer.Option("--format")] = ListingFormat.table
+) -> None:
     """Show the Pareto front of a run."""
     from evo_bnas.cli import console
     from evo_bnas.cli.output import run as output
     from evo_bnas.run.results import Results
 
     results = Results.of(open_run(run))
-    if format_ is Rows.table:
+    if format_ is ListingFormat.table:
         output.print_front(results)
         console.print_next("pick a network", output.pick_command(results.run))
-    elif format_ is Rows.csv:
+    elif format_ is ListingFormat.csv:
         console.print_csv(output.front_rows(results))
     else:
         console.print_json(output.front_json(results))
@@ -116,7 +118,7 @@ def _pick(
     run: RunFolder,
     within: Annotated[str | None, typer.Option(help="The cheapest within this of the lowest error.")] = None,
     knee: Annotated[bool, typer.Option("--knee", help="The knee of the front.")] = False,
-    format_: Format = Listing.table,
+    format_: Format = OutputFormat.table,
     **limits: str | None,
 ) -> None:
     """Pick a network within a budget; without options, as the recipe says."""
@@ -133,7 +135,7 @@ def _pick(
     opened = open_run(run)
     opened.space.check_limits(bounds)
     picked = Results.of(opened).pick(bounds or None, allowance, knee)
-    if format_ is Listing.json:
+    if format_ is OutputFormat.json:
         console.print_json(output.pick_json(picked))
         return
     output.show(picked)
@@ -195,7 +197,7 @@ def ranking(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings per network; errors are averaged.")] = 1,
     workers: Workers = None,
     address: Address = None,
-    format_: Format = Listing.table,
+    format_: Format = OutputFormat.table,
 ) -> None:
     """Check how well the supernet ranks networks: train some alone and compare.
 
@@ -209,7 +211,7 @@ def ranking(
     opened = open_run(run, workers, address)
     with console.progress() as report:
         results = check_ranking(opened, networks, epochs=epochs, seeds=seeds, report=report)
-    if format_ is Listing.json:
+    if format_ is OutputFormat.json:
         console.print_json(output.row(opened, results))
         return
     output.print_ranking(opened, results, networks)
