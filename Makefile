@@ -9,7 +9,7 @@ demo: $(INSTALLED)
 
 # One thread a worker: two workers that each took all cores would slow each other down.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --durations=20
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

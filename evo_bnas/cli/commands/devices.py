@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from evo_bnas.cli.app import KEY, Format, OutputFormat, ListingFormat, RunFolder, app, open_run, parse_key
+from evo_bnas.cli.app import KEY, Format, ListingFormat, OutputFormat, RunFolder, app, open_run, parse_key
 
 
 class ExportFormat(StrEnum):

@@ -9,10 +9,10 @@ import typer
 from evo_bnas.cli.app import (
     Address,
     Format,
-    OutputFormat,
-    Out,
-    RecipeOrRun,
     ListingFormat,
+    Out,
+    OutputFormat,
+    RecipeOrRun,
     RunFolder,
     Set,
     SkipBad,
