@@ -53,13 +53,13 @@ def archive_of(problem: Problem, size: int) -> Archive:
     archive = Archive()
     while len(archive.proposals) < size:
         network = problem.sample(rng)
-        if network.key in archive.keys:
+        if network in archive.architectures:
             continue
         loss = np.mean([loss[gene] for loss, gene in zip(losses, network.genes, strict=True)])
         error = float(np.clip(0.2 + 0.4 * loss + rng.normal(0, 0.003), 0, 1))
         id = len(archive.proposals)
-        archive.propose(Proposal(id, network.key, "made up", id))
-        archive.answer(id, Score("ok", {"error": error, **problem.costs(network)}))
+        archive.add_proposal(Proposal(id, network, "made up", id))
+        archive.add_score(id, Score("ok", {"error": error, **problem.costs(network)}))
     return archive
 
 
@@ -68,11 +68,11 @@ def milliseconds(problem: Problem, explorer: str, archive: Archive, batch: int, 
     taken = []
     asked = EXPLORERS[explorer](problem, _POPULATION)
     # In a search all but the last batch of the archive were met in an earlier round.
-    asked.propose(archive, [], batch, np.random.default_rng(rounds))
+    asked.propose(archive, batch, np.random.default_rng(rounds))
     for number in range(rounds):
         begin = process_time()
-        drafts = asked.propose(archive, [], batch, np.random.default_rng(number))
-        taken.append(1e3 * (process_time() - begin) / len(drafts))
+        candidates = asked.propose(archive, batch, np.random.default_rng(number))
+        taken.append(1e3 * (process_time() - begin) / len(candidates))
     return min(taken)
 
 

@@ -7,7 +7,7 @@ from statistics import fmean
 import pandas as pd
 
 from evo_bnas.archive.journal import Journal, read
-from evo_bnas.archive.ranking import LEAST
+from evo_bnas.archive.ranking import MIN_NETWORKS
 from evo_bnas.cluster.access import open_engine
 from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.errors import UsageError
@@ -33,15 +33,15 @@ def check_ranking(
     Trainings follow the recipe except for `epochs` and their seeds, which count from that of the run; they
     run in parallel if the recipe has workers. Every protocol has its own journal: the same call resumes
     after an interruption, and a call for more networks or seeds adds to what is there. Writes table and
-    figure. Raises UsageError if the run has no supernet, or if fewer than 3 networks can be trained or scored.
+    figure. Raises UsageError if the run has no supernet, or if fewer than 3 networks can be scored.
     """
     run.need_supernet()
     limits = {name: limit for name, limit in run.recipe.search.limits.items() if name in EXACT}
     problem = Problem(run.space, ("error", "ops"), limits)
     design = spread(problem, networks, run.recipe.seed)
-    if len(design) < LEAST:
+    if len(design) < MIN_NETWORKS:
         raise UsageError(
-            f"a ranking needs {LEAST} networks or more, and there are {len(design)}; ask for more, or "
+            f"a ranking needs {MIN_NETWORKS} networks or more, and there are {len(design)}; ask for more, or "
             "loosen search.limits in a new run"
         )
     run.ranking.mkdir(exist_ok=True)
@@ -67,9 +67,9 @@ def check_ranking(
             for network in design
             if all(network.key in errors for errors in (estimated, *measured.values()))
         ]
-        if len(rows) < LEAST:
+        if len(rows) < MIN_NETWORKS:
             raise UsageError(
-                f"a ranking needs {LEAST} networks or more, and {len(rows)} of {len(design)} could be "
+                f"a ranking needs {MIN_NETWORKS} networks or more, and {len(rows)} of {len(design)} could be "
                 f"scored; the reasons are in {run.ranking}; ask for more with --networks"
             )
         return RankingResults.write(run, pd.DataFrame(rows))
@@ -87,12 +87,12 @@ def _errors(
 ) -> dict[str, float]:
     """Score what the journal of this name does not hold yet; the errors of all scored networks by key."""
     max_attempts = run.recipe.search.max_attempts
-    with Journal(run.ranking / f"{name}.jsonl") as journal:
-        left = journal.archive.left(len(design), max_attempts)
+    with Journal(run.ranking / f"{name}.jsonl", run.space) as journal:
+        left = journal.archive.remaining(len(design), max_attempts)
         with open_engine(settings, evaluator, left, run.compute.device, run.folder) as engine:
             search(
                 problem,
-                Design(design),
+                Design(problem, design),
                 engine,
                 journal,
                 evaluations=len(design),
@@ -106,7 +106,7 @@ def _errors(
 
 def _search_scores_first(run: Run, evaluator: SupernetEvaluator) -> Evaluator:
     """An evaluator that reuses the scores of the search and computes only the others."""
-    scored = read(run.journal_file).scored if run.journal_file.exists() else []
+    scored = read(run.journal_file, run.space).scored if run.journal_file.exists() else []
     now = (evaluator.weights, evaluator.protocol.hash)
     known = {proposal.key: score for proposal, score in scored if (score.weights, score.protocol) == now}
     return lambda architectures: [known.get(one.key) or evaluator([one])[0] for one in architectures]

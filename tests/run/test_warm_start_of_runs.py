@@ -42,7 +42,7 @@ def test_a_run_of_equal_weights_takes_over_the_scores_and_any_other_does_not(tmp
     assert (same["origin"] == WARM_START).tolist() == [True] * 5 + [False] * 5
     assert same["key"][:5].tolist() == earlier["key"].tolist()
     assert same["error"][:5].tolist() == earlier["error"].tolist()
-    assert same["origin"].tolist()[-2:] == ["polish"] * 2
+    assert same["origin"].tolist()[-2:] == ["local search"] * 2
     other = Results.of(searched(tmp_path / "other", warm, "supernet.lr=1e-3")).frame
     assert WARM_START not in other["origin"].tolist()
     assert len(other) == 5
