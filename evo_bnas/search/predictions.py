@@ -23,6 +23,7 @@ class Predictions:
 
     def __init__(self, cache: FeatureCache, model: Model, costs: Mapping[str, CostModel]) -> None:
         self._problem = cache.problem
+        self._cache = cache  # of measured networks
         self._model = model
         self._costs = costs
         self._rows: dict[Architecture, list[float]] = {}
@@ -31,18 +32,9 @@ class Predictions:
 
     def objectives(self, architectures: Sequence[Architecture]) -> np.ndarray:
         """(n, objectives), in the problem's order."""
-        new = [a for a in dict.fromkeys(architectures) if a not in self._rows]
+        new = self._new(architectures)
         if new:
-            rows = features(self._problem, new)
-            scores = self._model.score(rows)
-            estimates = {name: model.estimate(rows) for name, model in self._costs.items()}
-            for index, architecture in enumerate(new):
-                score = float(scores[index])
-                measured = {name: float(values[index]) for name, values in estimates.items()}
-                costs = {**self._problem.costs(architecture), **measured}
-                self._scores[architecture] = score
-                self._rows[architecture] = [costs.get(name, score) for name in self._problem.objectives]
-                self._violation[architecture] = excess(costs, self._problem.measured_limits)
+            self._predict(new, features(self._problem, new))
         return np.array([self._rows[architecture] for architecture in architectures], dtype=float)
 
     def violation(self, architectures: Sequence[Architecture]) -> np.ndarray:
@@ -62,7 +54,8 @@ class Predictions:
         those predicted beyond a limit on a measured cost come last, by how far they are beyond it.
         """
         measured = [proposal.architecture for proposal, _ in archive.scored]
-        self.objectives(measured)
+        new = self._new(measured)
+        self._predict(new, self._cache.features(new))
         known = list(self._rows)
         violation = self.violation(known)
         within = violation == 0
@@ -72,6 +65,20 @@ class Predictions:
         )
         for number in range(rank.max() + 1):
             yield [known[index] for index in np.flatnonzero(rank == number)]
+
+    def _new(self, architectures: Sequence[Architecture]) -> list[Architecture]:
+        return [a for a in dict.fromkeys(architectures) if a not in self._rows]
+
+    def _predict(self, architectures: Sequence[Architecture], features: np.ndarray) -> None:
+        scores = self._model.score(features)
+        estimates = {name: model.estimate(features) for name, model in self._costs.items()}
+        for index, architecture in enumerate(architectures):
+            score = float(scores[index])
+            measured = {name: float(values[index]) for name, values in estimates.items()}
+            costs = {**self._problem.costs(architecture), **measured}
+            self._scores[architecture] = score
+            self._rows[architecture] = [costs.get(name, score) for name in self._problem.objectives]
+            self._violation[architecture] = excess(costs, self._problem.measured_limits)
 
     def _max_score(self, archive: Archive) -> float:
         """The predicted score that stands for `max_error`.

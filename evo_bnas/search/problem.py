@@ -1,8 +1,8 @@
 """A search problem: a space, objectives to minimise, and limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from evo_bnas.space.genes import Architecture, GeneSpace
 
 # Draws per sample. If none is within tight limits, one-gene moves lead from the last draw to within them.
 _DRAWS = 20
+# A search needs the costs of the same architectures in every round.
+_CACHED_COSTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class Problem:
         return next(name for name in (*self.objectives, *self.space.objectives) if name in EXACT)
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
-        """Every exact objective of an architecture."""
-        return self.space.costs(architecture)
+        """Every exact objective of an architecture; do not change it."""
+        return self._costs(architecture)
 
     def feasible(self, architecture: Architecture) -> bool:
         """Whether an architecture is within the limits on exact costs."""
@@ -112,6 +114,10 @@ class Problem:
     def largest(self) -> Architecture:
         """The largest architecture within the limits: a greedy climb by one-gene moves from the smallest."""
         return self._largest
+
+    @cached_property
+    def _costs(self) -> Callable[[Architecture], dict[str, float]]:
+        return lru_cache(_CACHED_COSTS)(self.space.costs)
 
     @cached_property
     def _smallest(self) -> Architecture:
