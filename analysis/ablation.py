@@ -7,7 +7,7 @@ quartiles over seeds. All variants have the same seeds, batches and budget.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -21,7 +21,7 @@ from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.cli import console
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.evaluate.table import Table, load_table
-from evo_bnas.search.explorer import Batch, Draft, Explorer
+from evo_bnas.search.explorer import Batch, Candidate, Explorer
 from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.multi_population import MultiPopulation
 from evo_bnas.search.problem import Problem
@@ -32,25 +32,24 @@ from evo_bnas.space.table import TableSpace
 _POPULATION = 20
 
 
-class UniformStart:
+class UniformStart(Explorer):
     """A search by surrogate whose first networks have uniformly drawn genes instead of spread-out costs."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+        super().__init__(problem, start=0, fill=False)
         self._explorer = SurrogateSearch(problem, _POPULATION)
 
-    def propose(
-        self, archive: Archive, pending: Sequence[Proposal], n: int, rng: np.random.Generator
-    ) -> list[Draft]:
+    def propose(self, archive: Archive, n: int, rng: np.random.Generator) -> list[Candidate]:
         missing = _POPULATION - len(archive.proposals)
         if missing <= 0:
-            return self._explorer.propose(archive, pending, n, rng)
-        batch = Batch(self._problem, archive, min(n, missing))
-        batch.add(self._problem.smallest(), "start")
-        batch.add(self._problem.largest(), "start")
-        while not batch.full:
-            batch.add(self._problem.space.sample(rng), "start")
-        return batch.drafts
+            return self._explorer.propose(archive, n, rng)
+        return super().propose(archive, min(n, missing), rng)
+
+    def _propose(self, archive: Archive, batch: Batch, rng: np.random.Generator) -> Iterator[Candidate]:
+        yield Candidate(self._problem.smallest(), "start")
+        yield Candidate(self._problem.largest(), "start")
+        while True:
+            yield Candidate(self._problem.space.sample(rng), "start")
 
 
 def _with(name: str) -> "Callable[[Problem, int], Explorer]":
@@ -87,13 +86,15 @@ class Variant:
         begin = perf_counter()
         while (known := len(archive.proposals)) < evaluations:
             rng = np.random.default_rng([seed, known])
-            drafts = explorer.propose(archive, [], min(self._batch, evaluations - known), rng)
-            if not drafts:
+            candidates = explorer.propose(archive, min(self._batch, evaluations - known), rng)
+            if not candidates:
                 break
-            for id, draft in enumerate(drafts, known):
-                archive.propose(Proposal(id, draft.architecture.key, draft.origin, known, draft.predicted))
-            for id, score in enumerate(table([draft.architecture for draft in drafts]), known):
-                archive.answer(id, score)
+            for id, candidate in enumerate(candidates, known):
+                archive.add_proposal(
+                    Proposal(id, candidate.architecture, candidate.origin, known, candidate.predicted)
+                )
+            for id, score in enumerate(table([c.architecture for c in candidates]), known):
+                archive.add_score(id, score)
         seconds = perf_counter() - begin
         return Trial.of([proposal.key for proposal in archive.proposals], evaluations, seconds)
 

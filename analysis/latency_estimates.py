@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from analysis import command
-from evo_bnas.archive.ranking import LEAST
+from evo_bnas.archive.ranking import MIN_NETWORKS
 from evo_bnas.cli import console
 from evo_bnas.errors import UsageError
 from evo_bnas.machine import processor
@@ -124,9 +124,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(asked: argparse.Namespace) -> None:
     for fitted in asked.fitted:
-        if not LEAST <= fitted <= asked.networks - LEAST:
+        if not MIN_NETWORKS <= fitted <= asked.networks - MIN_NETWORKS:
             raise UsageError(
-                f"--fitted {fitted}: fit {LEAST} or more, and leave {LEAST} or more of the "
+                f"--fitted {fitted}: fit {MIN_NETWORKS} or more, and leave {MIN_NETWORKS} or more of the "
                 f"{asked.networks} networks to foretell"
             )
     if asked.splits < 1:

@@ -99,10 +99,10 @@ class Remembering:
         scores = self._journal.archive.scores
         id = self._ids.setdefault(architecture.key, len(self._ids))
         if id == len(self._journal.archive.proposals):
-            self._journal.propose([Proposal(id, architecture.key, "study", len(scores))])
+            self._journal.add_proposals([Proposal(id, architecture, "study", len(scores))])
         if id not in scores:
             (score,) = self._evaluator([architecture])
-            self._journal.answer([(id, score)])
+            self._journal.add_scores([(id, score)])
         return scores[id]
 
 
@@ -124,7 +124,7 @@ def compare(
 
 def _trace(problem: Problem, name: str, evaluator: Evaluator, evaluations: int, seed: int) -> list[float]:
     settings = SearchSettings()
-    with TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
+    with TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl", problem.space) as journal:
         search(
             problem,
             EXPLORERS[name](problem, settings.population),
@@ -155,7 +155,7 @@ def main() -> None:
     space, evaluator = open_evaluator(options.run)
     folder = options.run / "analysis"
     folder.mkdir(exist_ok=True)
-    with Journal(folder / "scores.jsonl") as scores:
+    with Journal(folder / "scores.jsonl", space) as scores:
         compared = compare(
             Problem(space, SearchSettings().objectives),
             Remembering(evaluator, scores),

@@ -20,6 +20,7 @@ from evo_bnas.cli import console
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.problem import Problem
+from evo_bnas.space import catalogue
 from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.chain_definition import ChainDefinition
 
@@ -53,13 +54,13 @@ def archive_of(problem: Problem, size: int) -> Archive:
     archive = Archive()
     while len(archive.proposals) < size:
         network = problem.sample(rng)
-        if network.key in archive.keys:
+        if network in archive.architectures:
             continue
         loss = np.mean([loss[gene] for loss, gene in zip(losses, network.genes, strict=True)])
         error = float(np.clip(0.2 + 0.4 * loss + rng.normal(0, 0.003), 0, 1))
         id = len(archive.proposals)
-        archive.propose(Proposal(id, network.key, "made up", id))
-        archive.answer(id, Score("ok", {"error": error, **problem.costs(network)}))
+        archive.add_proposal(Proposal(id, network, "made up", id))
+        archive.add_score(id, Score("ok", {"error": error, **problem.costs(network)}))
     return archive
 
 
@@ -68,11 +69,11 @@ def milliseconds(problem: Problem, explorer: str, archive: Archive, batch: int, 
     taken = []
     asked = EXPLORERS[explorer](problem, _POPULATION)
     # In a search all but the last batch of the archive were met in an earlier round.
-    asked.propose(archive, [], batch, np.random.default_rng(rounds))
+    asked.propose(archive, batch, np.random.default_rng(rounds))
     for number in range(rounds):
         begin = process_time()
-        drafts = asked.propose(archive, [], batch, np.random.default_rng(number))
-        taken.append(1e3 * (process_time() - begin) / len(drafts))
+        candidates = asked.propose(archive, batch, np.random.default_rng(number))
+        taken.append(1e3 * (process_time() - begin) / len(candidates))
     return min(taken)
 
 
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("analysis.proposal_overhead", __doc__)
     parser.add_argument("--explorers", default="surrogate,multi-population,nsga2", help="names with commas")
+    parser.add_argument("--space", help="shipped space or YAML file, instead of the one of 40 genes")
     parser.add_argument("--batch", type=int, default=16, help="proposals of a round")
     parser.add_argument("--rounds", type=int, default=3)
     return parser
@@ -99,7 +101,8 @@ def _run(asked: argparse.Namespace) -> None:
     for name in names:
         if name not in EXPLORERS:
             raise UsageError(f"--explorers: unknown explorer {name!r}; {suggestion(name, EXPLORERS)}")
-    problem = Problem(SPACE, OBJECTIVES)
+    space = catalogue.load(asked.space) if asked.space else SPACE
+    problem = Problem(space, OBJECTIVES)
     archives = {size: archive_of(problem, size) for size in SIZES}
     taken = {
         name: [milliseconds(problem, name, archives[size], asked.batch, asked.rounds) for size in SIZES]
@@ -116,7 +119,7 @@ def _run(asked: argparse.Namespace) -> None:
     else:
         console.print_json(
             {
-                "genes": len(SPACE.genes),
+                "genes": len(space.genes),
                 "batch": asked.batch,
                 "scores": list(SIZES),
                 "growth_n_log_n": bound,

@@ -24,8 +24,9 @@ from evo_bnas.cluster.session import connected
 from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.evaluate.table import Table
 from evo_bnas.space.genes import Architecture
+from evo_bnas.space.table import TableSpace
 
-_GENES, _OPTIONS = 20, 3  # more networks than anybody asks for, with keys as long as those of a space
+_GENES = 20  # of three options: more networks than are needed, with keys as long as those of a space
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Rate:
 
 def measure(actors: int, results: int, folder: Path) -> Rate:
     """Results until so many are in the journal, each of another network."""
-    genes = islice(product(range(_OPTIONS), repeat=_GENES), results)
-    networks = [Architecture(row, "-".join(map(str, row))) for row in genes]
-    table = Table({network.key: {"error": 0.5, "ops": 1.0, "params": 1.0} for network in networks})
+    rows = islice(product("012", repeat=_GENES), results)
+    space = TableSpace("made up", [(row, {"error": 0.5, "ops": 1.0, "params": 1.0}) for row in rows])
+    networks, table = list(space.enumerate()), Table(space.scores)
     asked = EngineSettings(workers=actors, cpus=0.01)
     begun = perf_counter()
     with connected(asked) as session, RayEngine(table, session, asked) as engine:
@@ -54,24 +55,24 @@ def measure(actors: int, results: int, folder: Path) -> Rate:
         while not engine.poll():
             pass
         started = perf_counter()
-        groups = _drain(engine, networks[1:], folder / "journal.jsonl")
+        groups = _drain(engine, space, networks[1:], folder / "journal.jsonl")
         return Rate(len(networks) - 1, perf_counter() - started, started - begun, groups)
 
 
-def _drain(engine: RayEngine, networks: Sequence[Architecture], path: Path) -> int:
+def _drain(engine: RayEngine, space: TableSpace, networks: Sequence[Architecture], path: Path) -> int:
     """Keep the engine at its capacity; returns how often scores were written down."""
     groups = done = 0
-    with Journal(path) as journal:
+    with Journal(path, space) as journal:
         while done < len(networks):
             asked = len(journal.archive.proposals)
             room = min(engine.capacity - (asked - done), len(networks) - asked)
             if room > 0:
                 fresh = networks[asked : asked + room]
-                journal.propose([Proposal(asked + n, a.key, "listed", done) for n, a in enumerate(fresh)])
+                journal.add_proposals([Proposal(asked + n, a, "listed", done) for n, a in enumerate(fresh)])
                 for n, network in enumerate(fresh):
                     engine.submit(asked + n, network)
             if scores := engine.poll():
-                journal.answer(scores)
+                journal.add_scores(scores)
                 groups += 1
                 done += len(scores)
     return groups

@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis import command
 from analysis.trial import Trial
-from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive
 from evo_bnas.archive.front import Hypervolume
 from evo_bnas.archive.journal import Journal
 from evo_bnas.cli import console
@@ -29,7 +29,7 @@ from evo_bnas.evaluate.engine import InProcess
 from evo_bnas.evaluate.table import Table, load_table
 from evo_bnas.files.atomic import replace
 from evo_bnas.search import EXPLORERS
-from evo_bnas.search.explorer import Draft, Explorer
+from evo_bnas.search.explorer import Batch, Candidate, Explorer
 from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
@@ -42,20 +42,19 @@ _LEAST_DRAWN = 1e-4  # missing; a whole front has no place on a log axis
 Method = Callable[[Problem, TableSpace, int, int], Trial]  # problem, space, evaluations, seed
 
 
-class _Timed:
+class _Timed(Explorer):
     """An explorer, and the seconds that it took."""
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Explorer, problem: Problem) -> None:
+        super().__init__(problem, start=0, fill=False)
         self.seconds = 0.0
         self._explorer = explorer
 
-    def propose(
-        self, archive: Archive, pending: Sequence[Proposal], n: int, rng: np.random.Generator
-    ) -> list[Draft]:
+    def _propose(self, archive: Archive, batch: Batch, rng: np.random.Generator) -> list[Candidate]:
         begin = perf_counter()
-        drafts = self._explorer.propose(archive, pending, n, rng)
+        candidates = self._explorer.propose(archive, batch.size, rng)
         self.seconds += perf_counter() - begin
-        return drafts
+        return candidates
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,11 @@ class Ours:
         explorer = EXPLORERS[self.explorer](problem, self.population)
         if self.polish:
             explorer = LocalSearch(explorer, problem, after=evaluations - self.polish)
-        timed = _Timed(explorer)
-        with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
+        timed = _Timed(explorer, problem)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Journal(Path(folder) / "journal.jsonl", space) as journal,
+        ):
             search(
                 problem,
                 timed,

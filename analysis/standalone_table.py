@@ -106,12 +106,12 @@ def errors(task: Task, seed: int, folder: Path, engine: EngineSettings, report: 
     scorer = task.scorer(seed, folder)
     networks = list(task.space.enumerate())
     problem = Problem(task.space, ("error", "ops"), {})
-    with Journal(folder / f"seed{seed}.jsonl") as book:
-        left = book.archive.left(len(networks), ATTEMPTS)
+    with Journal(folder / f"seed{seed}.jsonl", task.space) as book:
+        left = book.archive.remaining(len(networks), ATTEMPTS)
         with open_engine(engine, scorer, left, folder=folder) as trainers:
             search(
                 problem,
-                Design(networks),
+                Design(problem, networks),
                 trainers,
                 book,
                 evaluations=len(networks),

@@ -129,7 +129,7 @@ def simulate(explorer: str, workers: int, seed: int) -> Outcome:
     durations = (MEAN * draws).tolist()
     problem = Problem(SPACE, OBJECTIVES)
     engine = Virtual(workers, durations)
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl", SPACE) as journal:
         asked = EXPLORERS[explorer](problem, _POPULATION)
         search(problem, asked, engine, journal, evaluations=len(durations), batch=_BATCH, seed=seed)
     ends = max(end for _, end in engine.intervals)

@@ -1,31 +1,25 @@
-"""The archive of a search in an append-only file of JSON lines, which is its only truth.
+"""The journal of a search: its archive as an append-only file of JSON lines.
 
-Two kinds of rows. `proposed` is synced to the disk before an engine gets the architecture, `scored` before
-anybody uses the score: whenever a search is killed, no score is lost, and what was under way is known.
+There are two kinds of rows. `proposed` is synced to disk before an engine gets the architecture, `scored`
+before the score is used. So a kill at any moment loses no score, and the journal tells what was in flight.
 """
 
-import json
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, FiniteFloat, Tag, TypeAdapter, ValidationError
 
 from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.archive.score import Score
 from evo_bnas.errors import UsageError
 from evo_bnas.files.atomic import sync_folder
+from evo_bnas.space.genes import GeneSpace
 
-__all__ = ["Archive", "Journal", "Proposal", "history", "read"]
-
-
-class Answer(NamedTuple):
-    """The score of a proposal as it came."""
-
-    id: int
-    score: Score
+Event = Proposal | tuple[int, Score]  # a proposal, or the score of the proposal with this id
 
 
 class _Row(BaseModel):
@@ -33,7 +27,7 @@ class _Row(BaseModel):
 
 
 class _Proposed(_Row):
-    proposed: int
+    proposed: int  # id
     key: str
     origin: str
     seen: int
@@ -41,9 +35,9 @@ class _Proposed(_Row):
 
 
 class _Scored(_Row):
-    scored: int
+    scored: int  # id of the proposal
+    attempt: int  # 1, 2, …
     status: Literal["ok", "failed"]
-    attempt: int
     objectives: dict[str, FiniteFloat | int]
     correct: str
     weights: str
@@ -52,32 +46,51 @@ class _Scored(_Row):
     reason: str
 
 
-class Journal:
-    """The one writer of a journal file; `archive` is what stands in the file.
+def _kind(row: Any) -> str | None:
+    """The tag of a row: the name of its id."""
+    if not isinstance(row, dict):
+        return None
+    return next((name for name in ("proposed", "scored") if name in row), None)
 
-    Whoever opens it sees to it that nobody else writes. Raises UsageError where the file is damaged.
+
+_ROW: TypeAdapter[_Proposed | _Scored] = TypeAdapter(
+    Annotated[Annotated[_Proposed, Tag("proposed")] | Annotated[_Scored, Tag("scored")], Discriminator(_kind)]
+)
+_SCORE = tuple(field.name for field in fields(Score))  # fields of a `scored` row
+
+
+class Journal:
+    """Writes a journal file; `archive` holds what is in the file.
+
+    Only one process may write: the caller locks. Raises UsageError if the file is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
-        known = path.exists()
-        self.archive = read(path) if known else Archive()
+    def __init__(self, path: Path, space: GeneSpace) -> None:
+        exists = path.exists()
+        self.archive = read(path, space) if exists else Archive()
         self._file = open(path, "a+b")  # noqa: SIM115  closed by `close`
-        if not known:
+        if not exists:
             sync_folder(path.parent)
 
-    def propose(self, proposals: Sequence[Proposal]) -> None:
-        """Append proposals and sync; only then may an engine get them. Raises ValueError for NaN."""
-        lines = [_proposed_line(proposal) for proposal in proposals]
+    def add_proposals(self, proposals: Sequence[Proposal]) -> None:
+        """Append proposals and sync; after this an engine may get them. Raises ValueError for NaN."""
+        rows = [
+            _Proposed(proposed=p.id, key=p.key, origin=p.origin, seen=p.seen, predicted=p.predicted)
+            for p in proposals
+        ]
         for proposal in proposals:
-            self.archive.propose(proposal)
-        self._append(lines)
+            self.archive.add_proposal(proposal)
+        self._append(rows)
 
-    def answer(self, scores: Sequence[tuple[int, Score]]) -> None:
-        """Append scores by id and sync; only then may anybody use them. Raises ValueError for NaN."""
-        lines = [_scored_line(id, self.archive.attempts.get(id, 0) + 1, score) for id, score in scores]
+    def add_scores(self, scores: Sequence[tuple[int, Score]]) -> None:
+        """Append scores by id and sync; after this they may be used. Raises ValueError for NaN."""
+        rows = [
+            _Scored(scored=id, attempt=self.archive.attempts.get(id, 0) + 1, **_values(score))
+            for id, score in scores
+        ]
         for id, score in scores:
-            self.archive.answer(id, score)
-        self._append(lines)
+            self.archive.add_score(id, score)
+        self._append(rows)
 
     def close(self) -> None:
         self._file.close()
@@ -90,14 +103,14 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _append(self, lines: Sequence[str]) -> None:
-        self._cut_stump()
-        self._file.write("".join(lines).encode())
+    def _append(self, rows: Sequence[_Row]) -> None:
+        self._cut_torn_line()
+        self._file.write("".join(f"{row.model_dump_json()}\n" for row in rows).encode())
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _cut_stump(self) -> None:
-        """Drop what follows the last newline: a row that was never synced, so never relied upon."""
+    def _cut_torn_line(self) -> None:
+        """Drop what follows the last newline: part of a row whose sync a kill prevented."""
         end = self._file.seek(0, os.SEEK_END)
         self._file.seek(max(end - 1, 0))
         if self._file.read() not in (b"", b"\n"):
@@ -105,21 +118,22 @@ class Journal:
             self._file.truncate(self._file.read().rfind(b"\n") + 1)
 
 
-def read(path: Path) -> Archive:
-    """The archive in a journal file; neither locks nor writes, so it may be called while a search runs.
+def read(path: Path, space: GeneSpace) -> Archive:
+    """The archive in a journal file of a search in a space.
 
-    An unfinished last line is passed over. Raises UsageError where the file cannot be read, and with its
-    number for a line that is damaged or does not fit what stands before it.
+    It neither locks nor writes, so it may be called while a search runs; an unfinished last line is ignored.
+    Raises UsageError if the file cannot be read, or, with its number, if a line is damaged, has a key that
+    is not of the space, or contradicts an earlier line.
     """
-    return _read(path)[0]
+    return _read(path, space)[0]
 
 
-def history(path: Path) -> list[Proposal | Answer]:
-    """What a journal file tells, in its order; raises UsageError as `read`."""
-    return _read(path)[1]
+def history(path: Path, space: GeneSpace) -> list[Event]:
+    """The events of a journal file in their order; raises UsageError as `read` does."""
+    return _read(path, space)[1]
 
 
-def _read(path: Path) -> tuple[Archive, list[Proposal | Answer]]:
+def _read(path: Path, space: GeneSpace) -> tuple[Archive, list[Event]]:
     try:
         *lines, _ = path.read_bytes().split(b"\n")
     except OSError as failure:
@@ -128,69 +142,40 @@ def _read(path: Path) -> tuple[Archive, list[Proposal | Answer]]:
     events = []
     for number, line in enumerate(lines, 1):
         try:
-            events.append(_take(archive, line))
+            events.append(_add(archive, line, space))
         except ValueError as failure:
             raise UsageError(
                 f"{path}: line {number}: {_explain(failure)}; restore the file from a copy, or delete this "
-                "line and all that follow to continue from there"
+                "line and all lines after it to resume from there"
             ) from None
     return archive, events
 
 
-def _take(archive: Archive, line: bytes) -> Proposal | Answer:
-    """Add what a line says to an archive; raises ValueError where it is damaged or does not fit."""
-    content = json.loads(line)
-    if isinstance(content, dict) and "proposed" in content:
-        proposed = _Proposed.model_validate(content)
-        proposal = Proposal(proposed.proposed, **proposed.model_dump(exclude={"proposed"}))
-        archive.propose(proposal)
+def _add(archive: Archive, line: bytes, space: GeneSpace) -> Event:
+    """Add a row to an archive; raises ValueError if it is damaged or does not fit."""
+    row = _ROW.validate_json(line)
+    if isinstance(row, _Proposed):
+        proposal = Proposal(row.proposed, space.parse(row.key), row.origin, row.seen, row.predicted)
+        archive.add_proposal(proposal)
         return proposal
-    if isinstance(content, dict) and "scored" in content:
-        scored = _Scored.model_validate(content)
-        answer = Answer(scored.scored, Score(**scored.model_dump(exclude={"scored", "attempt"})))
-        archive.answer(*answer)
-        if scored.attempt != archive.attempts[answer.id]:
-            raise ValueError(f"attempt {scored.attempt} stands where {archive.attempts[answer.id]} is due")
-        return answer
-    raise ValueError("is neither a `proposed` nor a `scored` row")
+    score = Score(**{name: getattr(row, name) for name in _SCORE})
+    archive.add_score(row.scored, score)
+    if row.attempt != archive.attempts[row.scored]:
+        raise ValueError(f"attempt {row.attempt} is out of order; the next is {archive.attempts[row.scored]}")
+    return row.scored, score
 
 
-def _proposed_line(proposal: Proposal) -> str:
-    return _line(
-        {
-            "proposed": proposal.id,
-            "key": proposal.key,
-            "origin": proposal.origin,
-            "seen": proposal.seen,
-            "predicted": proposal.predicted,
-        }
-    )
-
-
-def _scored_line(id: int, attempt: int, score: Score) -> str:
-    return _line(
-        {
-            "scored": id,
-            "status": score.status,
-            "attempt": attempt,
-            "objectives": dict(score.objectives),
-            "correct": score.correct,
-            "weights": score.weights,
-            "protocol": score.protocol,
-            "seconds": score.seconds,
-            "reason": score.reason,
-        }
-    )
-
-
-def _line(row: dict[str, Any]) -> str:
-    return json.dumps(row, allow_nan=False) + "\n"
+def _values(score: Score) -> dict[str, Any]:
+    return {name: getattr(score, name) for name in _SCORE} | {"objectives": dict(score.objectives)}
 
 
 def _explain(failure: ValueError) -> str:
-    if isinstance(failure, ValidationError):
-        first = failure.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'][0].lower()}{first['msg'][1:]}"
-    if isinstance(failure, json.JSONDecodeError | UnicodeDecodeError):
-        return "is no JSON"
-    return str(failure)
+    if not isinstance(failure, ValidationError):
+        return str(failure)
+    first = failure.errors()[0]
+    if first["type"] == "json_invalid":
+        return "not JSON"
+    if not first["loc"]:
+        return "neither a `proposed` nor a `scored` row"
+    _, *where = first["loc"]  # after the kind of the row
+    return f"{'.'.join(map(str, where))}: {first['msg'][0].lower()}{first['msg'][1:]}"

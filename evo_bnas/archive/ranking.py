@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from evo_bnas.errors import UsageError
 
-LEAST = 3  # networks: with two, a ranking is either right or wrong
+MIN_NETWORKS = 3  # networks: with two, a ranking is either right or wrong
 TOP = (1, 3, 5)
 _BANDS = 3
 _INTERVAL = (2.5, 97.5)  # percentiles
@@ -91,8 +91,8 @@ def agreement(
     if not (np.isfinite([guess, truth, cost]).all() and (cost > 0).all()):
         raise ValueError("an error or a number of ops is no number, or ops are not above 0")
     number = len(cost)
-    if number < LEAST:
-        raise UsageError(f"a ranking is judged by {LEAST} networks or more, and {number} have errors")
+    if number < MIN_NETWORKS:
+        raise UsageError(f"a ranking is judged by {MIN_NETWORKS} networks or more, and {number} have errors")
     draws = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), size=resamples)
     counts = np.vstack([np.ones(number), draws])
     everywhere = np.ones((number, number))

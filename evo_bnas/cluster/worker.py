@@ -12,7 +12,7 @@ from uuid import uuid4
 import ray
 
 from evo_bnas.archive.score import Score
-from evo_bnas.evaluate.engine import Evaluator, attempt
+from evo_bnas.evaluate.engine import Evaluator, evaluate
 from evo_bnas.space.genes import Architecture
 
 _PACKAGES = ("evo-bnas", "torch", "numpy", "numba")
@@ -60,7 +60,7 @@ class Worker:
     def evaluate(self, batch: Sequence[Item]) -> Answer:
         """Score architectures, one after the other; what fails is a failed score that names the node."""
         begin = perf_counter()
-        scores = [(id, self._named(attempt(self._evaluator, network), network)) for id, network in batch]
+        scores = [(id, self._named(evaluate(self._evaluator, network), network)) for id, network in batch]
         return Answer(scores, perf_counter() - begin)
 
     def _named(self, score: Score, architecture: Architecture) -> Score:

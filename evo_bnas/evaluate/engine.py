@@ -1,4 +1,4 @@
-"""Who evaluates: a search hands architectures to an engine and collects scores when they come."""
+"""Engines: a search submits architectures to an engine and collects their scores."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -8,51 +8,53 @@ from typing import Protocol
 from evo_bnas.archive.score import Score
 from evo_bnas.space.genes import Architecture
 
-# Scores hold the error and every exact objective. What it raises is the failure of that evaluation.
+# Returns one score per architecture, with the error and every exact objective; an exception it raises makes
+# the evaluation fail.
 Evaluator = Callable[[Sequence[Architecture]], list[Score]]
 
 
 class Engine(Protocol):
-    """Takes architectures by proposal id and returns each score once, in any order."""
+    """Scores submitted architectures; each score is returned once, in any order."""
 
     @property
     def capacity(self) -> int:
-        """How many to keep under way; 0 for a synchronous search, which asks when nothing is pending.
+        """How many evaluations to keep in flight; 0 for a synchronous engine.
 
-        A synchronous engine returns scores in order of submission, whoever made them.
+        A synchronous engine gets a new batch when nothing is in flight, and returns scores in order of
+        submission, no matter which worker made them.
         """
 
     def submit(self, id: int, architecture: Architecture) -> None:
-        """Take an architecture to be scored."""
+        """Add an evaluation under the id of its proposal."""
 
     def poll(self) -> list[tuple[int, Score]]:
-        """What has been scored since the last call; may wait for it, and may be empty."""
+        """Scores by id since the last call; may block for some time, and may be empty."""
 
 
 class InProcess:
-    """Evaluates here, one architecture a poll, in order of submission."""
+    """A synchronous engine that evaluates in this process, one architecture in each poll."""
 
     capacity = 0
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
-        self._waiting: deque[tuple[int, Architecture]] = deque()
+        self._queue: deque[tuple[int, Architecture]] = deque()
 
     def submit(self, id: int, architecture: Architecture) -> None:
-        self._waiting.append((id, architecture))
+        self._queue.append((id, architecture))
 
     def poll(self) -> list[tuple[int, Score]]:
-        if not self._waiting:
+        if not self._queue:
             return []
-        id, architecture = self._waiting.popleft()
-        return [(id, attempt(self._evaluator, architecture))]
+        id, architecture = self._queue.popleft()
+        return [(id, evaluate(self._evaluator, architecture))]
 
 
-def attempt(evaluator: Evaluator, architecture: Architecture) -> Score:
-    """The score of one architecture; what the evaluator raises is the reason of a failed one."""
-    begin = perf_counter()
+def evaluate(evaluator: Evaluator, architecture: Architecture) -> Score:
+    """The score of one architecture; an exception of the evaluator is the reason of a failed score."""
+    start = perf_counter()
     try:
         (score,) = evaluator([architecture])
     except Exception as failure:
-        return Score.failed(f"{type(failure).__name__}: {failure}", seconds=perf_counter() - begin)
+        return Score.failed(f"{type(failure).__name__}: {failure}", seconds=perf_counter() - start)
     return score

@@ -1,4 +1,4 @@
-"""Scores that are known beforehand: published benchmark tables, and tests."""
+"""Scores looked up in a table: published benchmarks and tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from evo_bnas.space.table import TableSpace
 
 @dataclass(frozen=True)
 class Table:
-    """An evaluator that looks objectives up by an architecture's key; raises KeyError for an unknown one."""
+    """An evaluator that looks up objectives by key; raises KeyError for an unknown key."""
 
     objectives: Mapping[str, Mapping[str, float]]
 
@@ -21,9 +21,9 @@ class Table:
 
 
 def load_table(path: Path) -> tuple[TableSpace, Table]:
-    """The space of a table file and the evaluator that knows its scores.
+    """The space of a table file and the evaluator with its scores.
 
-    Raises UsageError, with line and column, where the file is no table.
+    Raises UsageError, with line and column, if the file is not a table.
     """
     space = table.load(path)
     return space, Table(space.scores)

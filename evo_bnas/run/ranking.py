@@ -7,7 +7,7 @@ from statistics import fmean
 import pandas as pd
 
 from evo_bnas.archive.journal import Journal, read
-from evo_bnas.archive.ranking import LEAST
+from evo_bnas.archive.ranking import MIN_NETWORKS
 from evo_bnas.cluster.access import open_engine
 from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.errors import UsageError
@@ -39,9 +39,9 @@ def check_ranking(
     limits = {name: limit for name, limit in run.recipe.search.limits.items() if name in EXACT}
     problem = Problem(run.space, ("error", "ops"), limits)
     design = spread(problem, networks, run.recipe.seed)
-    if len(design) < LEAST:
+    if len(design) < MIN_NETWORKS:
         raise UsageError(
-            f"a ranking needs {LEAST} networks or more, and there are {len(design)}; ask for more, or "
+            f"a ranking needs {MIN_NETWORKS} networks or more, and there are {len(design)}; ask for more, or "
             "loosen search.limits in a new run"
         )
     run.ranking.mkdir(exist_ok=True)
@@ -56,9 +56,9 @@ def check_ranking(
             journal, stage = f"stand-alone-{alone.protocol_hash}", f"stand-alone, seed {seed}"
             trained[seed] = _errors(run, problem, design, alone, run.recipe.engine, journal, stage, report)
         rows = _rows(run, design, epochs or run.recipe.retrain.epochs, estimated, trained)
-        if len(rows) < LEAST:
+        if len(rows) < MIN_NETWORKS:
             raise UsageError(
-                f"a ranking needs {LEAST} networks or more, and {len(rows)} of {len(design)} could be "
+                f"a ranking needs {MIN_NETWORKS} networks or more, and {len(rows)} of {len(design)} could be "
                 f"scored; the reasons are in {run.ranking}; ask for more with --networks"
             )
         return RankingResults.write(run, pd.DataFrame(rows))
@@ -98,12 +98,12 @@ def _errors(
 ) -> dict[str, float]:
     """Score what the journal of this name does not hold yet; the errors of all scored networks by key."""
     max_attempts = run.recipe.search.max_attempts
-    with Journal(run.ranking / f"{name}.jsonl") as journal:
-        left = journal.archive.left(len(design), max_attempts)
+    with Journal(run.ranking / f"{name}.jsonl", run.space) as journal:
+        left = journal.archive.remaining(len(design), max_attempts)
         with open_engine(settings, evaluator, left, run.compute.device, run.folder) as engine:
             search(
                 problem,
-                Design(design),
+                Design(problem, design),
                 engine,
                 journal,
                 evaluations=len(design),
@@ -117,7 +117,7 @@ def _errors(
 
 def _search_scores_first(run: Run, evaluator: SupernetEvaluator) -> Evaluator:
     """An evaluator that reuses the scores of the search and computes only the others."""
-    scored = read(run.journal_file).scored if run.journal_file.exists() else []
+    scored = read(run.journal_file, run.space).scored if run.journal_file.exists() else []
     now = (evaluator.weights, evaluator.protocol.hash)
     known = {proposal.key: score for proposal, score in scored if (score.weights, score.protocol) == now}
     return lambda architectures: [known.get(one.key) or evaluator([one])[0] for one in architectures]

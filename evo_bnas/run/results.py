@@ -33,7 +33,7 @@ class Results:
         """The results of a run; raises UsageError if it has not searched yet."""
         if not run.journal_file.exists():
             raise UsageError(f"{run.folder}: has not searched yet; run `evo-bnas search {run.folder}`")
-        return cls(run, read(run.journal_file))
+        return cls(run, read(run.journal_file, run.space))
 
     @cached_property
     def frame(self) -> pd.DataFrame:

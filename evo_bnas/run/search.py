@@ -26,13 +26,13 @@ from evo_bnas.search.surrogate_quality import SurrogateQuality, surrogate_qualit
 def search(run: Run, report: Report = silent) -> SearchOutcome:
     """Search with the trained supernet until the budget is spent."""
     settings = run.recipe.search
-    with run.lock(), Journal(run.journal_file) as journal:
+    with run.lock(), Journal(run.journal_file, run.space) as journal:
         scorer = inputs.evaluator(run)
         _check_same_scores(run, journal.archive, scorer)
-        measured, prior = warm_start.divide(
+        valid, prior = warm_start.divide(
             earlier_archives(settings.warm_start, run.space), scorer.weights, scorer.protocol.hash
         )
-        warm_start.enter(journal, measured)
+        warm_start.record(journal, valid)
         if "latency_ms" in settings.objectives:
             from evo_bnas.run import profile  # Numba, a second
 
@@ -43,7 +43,7 @@ def search(run: Run, report: Report = silent) -> SearchOutcome:
         explorer = EXPLORERS[settings.explorer](problem, settings.population)
         if settings.local_search:
             explorer = LocalSearch(explorer, problem, after=settings.evaluations - settings.local_search)
-        left = journal.archive.left(settings.evaluations, settings.max_attempts)
+        left = journal.archive.remaining(settings.evaluations, settings.max_attempts)
         with open_engine(run.recipe.engine, scorer, left, scorer.protocol.device) as engine:
             reason = search_loop(
                 problem,

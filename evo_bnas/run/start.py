@@ -96,7 +96,7 @@ def earlier_archives(names: Sequence[str], space: Space) -> list[Archive]:
             )
         if not earlier.journal_file.exists():
             raise UsageError(f"search.warm_start: {name} has not searched yet; run evo-bnas search {name}")
-        archives.append(read(earlier.journal_file))
+        archives.append(read(earlier.journal_file, space))
     return archives
 
 

@@ -1,47 +1,41 @@
-"""Regularised evolution: the youngest networks are the population, so that every one dies in the end.
+"""Regularised evolution: the population is the youngest networks, so that every network leaves it in the end.
 
-Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019; for several
-objectives its tournament goes by non-dominated rank, as in the MO-REA of Syne Tune.
+Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019. Extended to several
+objectives by a tournament over non-dominated ranks, as in MO-REA of Syne Tune.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive
 from evo_bnas.search.dominance import constrained_ranks
-from evo_bnas.search.explorer import Batch, Draft
+from evo_bnas.search.explorer import Batch, Candidate, Explorer
 from evo_bnas.search.operators import redraw
 from evo_bnas.search.problem import Problem
 
-_TRIES = 20  # children a draft, before the population counts as exhausted
+_ATTEMPTS = 20  # children per candidate, after which the population counts as exhausted
 
 
-class Aging:
-    """One redrawn gene of the winner among a quarter of the `population` networks proposed last."""
+class Aging(Explorer):
+    """Mutates one gene of the winner of a tournament among a quarter of the last `population` networks."""
 
     def __init__(self, problem: Problem, population: int) -> None:
-        self._problem = problem
+        super().__init__(problem, start=population)
         self._population = population
         self._sizes = np.array(problem.space.sizes)
 
-    def propose(
-        self, archive: Archive, pending: Sequence[Proposal], n: int, rng: np.random.Generator
-    ) -> list[Draft]:
-        batch = Batch(self._problem, archive, n)
-        batch.start(rng, size=self._population)
+    def _propose(self, archive: Archive, batch: Batch, rng: np.random.Generator) -> Iterator[Candidate]:
         alive = archive.scored[-self._population :]
-        if alive:
-            space = self._problem.space
-            genes = np.array([space.parse(proposal.key).genes for proposal, _ in alive])
-            rank = constrained_ranks(self._problem, [score for _, score in alive])
-            for _ in range(_TRIES * n):
-                if batch.full:
-                    break
-                # In random order, so that chance decides between equals.
-                sample = rng.permutation(len(alive))[: max(2, self._population // 4)]
-                parent = sample[rank[sample].argmin()]
-                child = space.architecture(redraw(genes[[parent]], self._sizes, 0.0, rng)[0].tolist())
-                batch.add(self._problem.repair(child, rng), "mutation")
-        batch.fill(rng)
-        return batch.drafts
+        if not alive:
+            return
+        genes = np.array([proposal.architecture.genes for proposal, _ in alive])
+        scores = [score for _, score in alive]
+        rank = constrained_ranks(self._problem.points(scores), self._problem.violation(scores))
+        for _ in range(_ATTEMPTS * batch.size):
+            # In random order, so that ties are broken by chance.
+            tournament = rng.permutation(len(alive))[: max(2, self._population // 4)]
+            parent = tournament[rank[tournament].argmin()]
+            child = redraw(genes[[parent]], self._sizes, 0.0, rng)[0].tolist()
+            repaired = self._problem.repair(self._problem.space.architecture(child), rng)
+            yield Candidate(repaired, "mutation")

@@ -14,6 +14,7 @@ from pymoo.operators.crossover.ux import UniformCrossover
 from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
+from evo_bnas.search.dominance import constrained_ranks
 from evo_bnas.search.operators import Redraw, by_rank_and_crowding
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.genes import Architecture
@@ -21,20 +22,20 @@ from evo_bnas.space.genes import Architecture
 
 @dataclass(frozen=True, slots=True)
 class Parents:
-    """What survived, ready to mate."""
+    """Survivors, ready to mate."""
 
     members: list[Architecture]
-    population: Any  # of pymoo, which is untyped; the same ones in the same order, with rank and crowding
+    population: Any  # the same in pymoo, which is untyped, with rank and crowding
 
     @property
     def front(self) -> list[Architecture]:
-        """Those that no other dominates."""
+        """The members that no other member dominates."""
         ranks = self.population.get("rank")
         return [member for member, rank in zip(self.members, ranks, strict=True) if rank == 0]
 
 
 class Breeding:
-    """pymoo's survival and selection, with operators for genes that are categories."""
+    """pymoo's survival and selection, with operators for categorical genes."""
 
     def __init__(self, problem: Problem) -> None:
         space = problem.space
@@ -54,29 +55,32 @@ class Breeding:
     def survivors(
         self,
         architectures: Sequence[Architecture],
-        F: np.ndarray,
-        most: int,
+        points: np.ndarray,
+        violation: np.ndarray,
+        size: int,
         rng: np.random.Generator,
-        behind: Sequence[Architecture] = (),
     ) -> Parents:
-        """The `most` best by rank and crowding of objectives F (n, objectives).
+        """The `size` best by constrained dominance and crowding, or all if there are fewer.
 
-        Where these are fewer, the first ones of `behind` follow, each ranked after all before it.
+        Architectures without violation (n,) survive by rank and crowding of their points (n, objectives). If
+        they are too few, those of the smallest violation follow, each ranked after all before it.
         """
-        everything = [*architectures, *behind]
-        population = Population.new(
-            X=np.array([architecture.genes for architecture in everything]), place=np.arange(len(everything))
-        )
-        best, last = population[: len(architectures)], population[len(architectures) :]
-        best.set("F", F)
-        best = self._survival.do(self._matrix, best, n_survive=most, random_state=rng)
-        last = last[: most - len(best)]
-        last.set("rank", most + np.arange(len(last)), "crowding", np.zeros(len(last)))
-        merged = Population.merge(best, last)
-        return Parents([everything[place] for place in merged.get("place")], merged)
+        rank = constrained_ranks(points, violation)
+        order = np.argsort(rank, kind="stable")
+        # Whole ranks, since crowding decides within the last one; pymoo is slow for large populations.
+        order = order[rank[order] <= rank[order[:size]].max(initial=0)]
+        within = np.count_nonzero(violation[order] == 0)
+        order = np.concatenate([order[:within], order[within:size]])
+        population = Population.new(X=np.array([architectures[i].genes for i in order]), index=order)
+        best, rest = population[:within], population[within:]
+        best.set("F", points[order[:within]])
+        rest.set("rank", size + np.arange(len(rest)), "crowding", np.zeros(len(rest)))
+        best = self._survival.do(self._matrix, best, n_survive=size, random_state=rng)
+        survivors = Population.merge(best, rest)
+        return Parents([architectures[index] for index in survivors.get("index")], survivors)
 
     def offspring(self, parents: Parents, n: int, rng: np.random.Generator) -> list[Architecture]:
-        """`n` children within the limits, or one more; some may be equal to each other or to parents."""
+        """At least `n` children within the limits, one more if `n` is odd; they may repeat known networks."""
         matings = (n + 1) // 2  # each has two children
         pairs = self._selection.do(
             self._matrix, parents.population, matings, n_parents=2, to_pop=False, random_state=rng

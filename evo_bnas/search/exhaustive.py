@@ -1,45 +1,36 @@
 """Every network of a small space."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
 
-from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive
 from evo_bnas.errors import UsageError
-from evo_bnas.search.explorer import Batch, Draft
+from evo_bnas.search.explorer import Batch, Candidate, Explorer
 from evo_bnas.search.problem import Problem
-from evo_bnas.space.genes import Architecture
 
-MOST = 20_000
+MAX_NETWORKS = 20_000
 
 
-class Exhaustive:
-    """The ends of the space, then everything within the limits in order of genes.
+class Exhaustive(Explorer):
+    """The ends of the space, then all other networks within the limits in order of genes.
 
-    Raises UsageError for a space of more than `MOST` networks. `population` means nothing here.
+    Raises UsageError if the space has more than `MAX_NETWORKS` networks. `population` is ignored.
     """
 
     def __init__(self, problem: Problem, population: int) -> None:
         number, exact = problem.space.count()
-        if number > MOST:
+        if number > MAX_NETWORKS:
             raise UsageError(
                 f"{problem.space.name} has {'' if exact else 'about '}{number:,} networks, and exhaustive "
-                f"search takes up to {MOST:,}; choose another explorer"
+                f"search takes up to {MAX_NETWORKS:,}; choose another explorer"
             )
-        self._problem = problem
+        super().__init__(problem, start=2, fill=False)
 
-    def propose(
-        self, archive: Archive, pending: Sequence[Proposal], n: int, rng: np.random.Generator
-    ) -> list[Draft]:
-        batch = Batch(self._problem, archive, n)
-        batch.start(rng, size=2)
-        for architecture in self._everything:
-            if batch.full:
-                break
-            batch.add(architecture, "enumeration")
-        return batch.drafts
+    def _propose(self, archive: Archive, batch: Batch, rng: np.random.Generator) -> Iterable[Candidate]:
+        return self._all
 
     @cached_property
-    def _everything(self) -> tuple[Architecture, ...]:
-        return tuple(self._problem.space.enumerate())
+    def _all(self) -> tuple[Candidate, ...]:
+        return tuple(Candidate(network, "enumeration") for network in self._problem.space.enumerate())

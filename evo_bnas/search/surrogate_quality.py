@@ -1,7 +1,7 @@
-"""Whether a surrogate can be believed, and what a search has seen to say so.
+"""The quality of a surrogate: whether a search may rely on it.
 
-All of it follows from the archive alone, without a generator: so what an explorer thought of its model in
-any round can be read from the journal afterwards, and is not recorded in it.
+It follows from the archive alone, without random state. So the quality in any earlier round can be computed
+from the journal, and is not recorded in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evo_bnas.archive.archive import WARM_START, Archive
-from evo_bnas.archive.ranking import LEAST
+from evo_bnas.archive.ranking import MIN_NETWORKS
 from evo_bnas.search.cost_model import CostModel, cost_models
 from evo_bnas.search.features import FeatureCache, cost_column
 from evo_bnas.search.problem import Problem
@@ -18,111 +18,114 @@ from evo_bnas.search.surrogates.choice import CHEAP, choose
 from evo_bnas.search.surrogates.cross_validation import FOLDS, chance, kendall
 from evo_bnas.search.surrogates.model import Sample, Surrogate
 
-_BITS = 4  # of a hexadecimal digit: each an image
+_BITS = 4  # images in a hexadecimal digit
 
 
 @dataclass(frozen=True, slots=True)
 class SurrogateQuality:
-    """Kendall's tau of predicted and measured errors, in [-1, 1], by several measures; and that of costs."""
+    """Kendall's tau of predicted and measured errors, in [-1, 1], and the quality of estimated costs."""
 
-    scored: int  # networks that it rests on
+    scored: int  # networks that it is computed from
     surrogate: str  # the chosen one
-    cross_validated: float  # on networks held out, mean over folds
-    deviation: float  # of that, between folds
-    last_batch: float | None  # of what was predicted before the last batch was measured; None without one
-    cost_alone: float  # of the dearer network predicted to be the better one
-    # Of measured costs and what each is foretold to be of a network left out: the least tau, and the
-    # greatest median relative error. None where all costs are exact.
+    cross_validated: float  # tau on held-out networks, mean over folds
+    deviation: float  # of that, standard deviation over folds
+    last_batch: float | None  # tau of the last batch, predicted before it was measured; None without one
+    cost: str  # the sampling cost
+    cost_alone: float  # tau on the same folds if the more expensive network is predicted to be better
+    # Leave-one-out estimates of measured costs: the smallest tau and the largest median relative error (a
+    # fraction) over these costs. None if all costs are exact.
     cost_tau: float | None
-    cost_off: float | None  # fraction
+    cost_error: float | None
 
     @property
     def trusted(self) -> bool:
-        """Whether it ranks better than cost alone, and all that is measured surely better than chance."""
-        return not self._doubt
+        """Whether a search uses the surrogate in this round; if not, the round falls back to NSGA-II.
+
+        It must rank better than the cost alone and, by two standard errors, better than chance. Estimates of
+        measured costs must be better than chance too.
+        """
+        return not self._objection
 
     @property
-    def _doubt(self) -> str:
-        """What forbids to trust the model; empty where nothing does."""
-        if self.scored < LEAST:
-            return f"fewer than {LEAST} tell nothing"
+    def _objection(self) -> str:
+        """Why the surrogate is not trusted; empty if it is."""
+        if self.scored < MIN_NETWORKS:
+            return f"fewer than {MIN_NETWORKS} scores"
         if self.cross_validated <= self.cost_alone:
-            return "that is not better than cost alone"
+            return f"not better than {self.cost} alone"
         if self.cross_validated - 2 * self.deviation / FOLDS**0.5 <= 0:
-            return "that is not surely better than chance"
+            return "not significantly better than chance"
         if self.cost_tau is not None and self.cost_tau <= 2 * chance(self.scored):
-            return "costs are not foretold surely better than by chance"
+            return "estimated costs not significantly better than chance"
         return ""
 
     def __str__(self) -> str:
-        last = "" if self.last_batch is None else f", the last batch beforehand with {self.last_batch:.2f}"
+        last = "" if self.last_batch is None else f"last batch {self.last_batch:.2f}, "
         costs = ""
-        if self.cost_tau is not None and self.cost_off is not None:
-            costs = f", costs foretold with tau {self.cost_tau:.2f} and {100 * self.cost_off:.1f} % off"
-        verdict = f"; {self._doubt}, so this round is NSGA-II's" if self._doubt else ""
+        if self.cost_tau is not None and self.cost_error is not None:
+            costs = f", measured costs tau {self.cost_tau:.2f}, median error {100 * self.cost_error:.1f} %"
         return (
-            f"{self.scored} scored{costs}: {self.surrogate} ranks what it has not seen with tau "
-            f"{self.cross_validated:.2f} ± {self.deviation:.2f}{last}, cost alone with "
-            f"{self.cost_alone:.2f}{verdict}"
+            f"surrogate {self.surrogate} on {self.scored} scores: "
+            f"cross-validated tau {self.cross_validated:.2f} ± {self.deviation:.2f} "
+            f"({last}{self.cost} alone {self.cost_alone:.2f}){costs}"
+            f"{'; ' if self._objection else ''}{self._objection}"
         )
 
 
-def measured(known: FeatureCache, archive: Archive) -> Sample:
-    """What a surrogate learns from: the successful scores, and those of an earlier search with other weights.
+def training_sample(cache: FeatureCache, archive: Archive) -> Sample:
+    """What a surrogate learns from: all successful scores, also those of an earlier search.
 
-    The noise of an error is the binomial standard deviation on its images; 0 where they are not known.
+    The noise of an error is the binomial standard deviation on its images; 0 if these are unknown.
     """
-    scored = [*archive.scored, *known.problem.prior.scored]
+    scored = [*archive.scored, *cache.problem.prior.scored]
     error = np.array([score.objectives["error"] for _, score in scored], dtype=float)
     images = np.array([_BITS * len(score.correct) for _, score in scored], dtype=float)
     noise = np.sqrt(error * (1 - error) / np.where(images > 0, images, np.inf))
     earlier = np.arange(len(scored)) >= len(archive.scored)
-    return Sample(known.features([proposal.key for proposal, _ in scored]), error, noise, earlier)
+    return Sample(cache.features([proposal.architecture for proposal, _ in scored]), error, noise, earlier)
 
 
-def judge(
+def surrogate_quality(
     problem: Problem,
     archive: Archive,
     sample: Sample,
     among: Mapping[str, Surrogate],
     costs: Mapping[str, CostModel],
 ) -> SurrogateQuality:
-    """Judge the best among surrogates by the archive, of which `sample` is what was measured.
+    """The quality of the best among surrogates.
 
-    `costs` are the models of measured costs that were fitted to it.
+    `sample` is the training sample of the archive, `costs` the models of measured costs fitted to it.
     """
     scored = int((~sample.earlier).sum())
 
     def folds() -> np.random.Generator:
-        # The number of scores decides them, so nothing else needs to be known to repeat them.
+        # Seeded with the number of scores, so that they can be repeated from the archive alone.
         return np.random.default_rng(scored)
 
     name, taus = choose(among, sample, folds())
-    cost = replace(sample, features=sample.features[:, [cost_column(problem)]])
-    _, alone = choose({"cost": Dearest}, cost, folds())
+    cost_only = replace(sample, features=sample.features[:, [cost_column(problem)]])
+    _, alone = choose({"cost": MostExpensive}, cost_only, folds())
     return SurrogateQuality(
         scored=scored,
         surrogate=name,
         cross_validated=float(taus.mean()),
         deviation=float(taus.std()),
         last_batch=_last_batch(archive),
+        cost=problem.sampling_cost,
         cost_alone=float(alone.mean()),
         cost_tau=min((model.tau for model in costs.values()), default=None),
-        cost_off=max((model.off for model in costs.values()), default=None),
+        cost_error=max((model.error for model in costs.values()), default=None),
     )
 
 
-class Dearest:
-    """What predicts the dearer network to be the better one; a sample of costs teaches it nothing."""
+class MostExpensive:
+    """Predicts the more expensive network to be the better one; a sample of costs teaches it nothing."""
 
     def __init__(self, sample: Sample, rng: np.random.Generator) -> None:
         pass
 
     def score(self, features: np.ndarray) -> np.ndarray:
         return -features[:, 0]
-
-    def uncertainty(self, features: np.ndarray) -> None:
-        return None
 
 
 def _last_batch(archive: Archive) -> float | None:
@@ -136,25 +139,12 @@ def _last_batch(archive: Archive) -> float | None:
 def surrogate_qualities(
     problem: Problem, archive: Archive, among: Mapping[str, Surrogate] = CHEAP
 ) -> Iterator[SurrogateQuality]:
-    """What was thought of the model whenever the explorer was asked, in order."""
-    known = FeatureCache(problem)
+    """The quality in every round of a search after its start, in order."""
+    cache = FeatureCache(problem)
     seen = -1
     for proposal in archive.proposals:
         if proposal.seen > seen and proposal.origin not in (WARM_START, "start"):
             seen = proposal.seen
-            then = _as_seen(archive, proposal.id, seen)
-            yield judge(problem, then, measured(known, then), among, cost_models(known, then))
-
-
-def _as_seen(archive: Archive, id: int, seen: int) -> Archive:
-    """The archive when a proposal was made: what was proposed before it, and the first `seen` scores.
-
-    A score that came at a second attempt stands in the place of that attempt.
-    """
-    then = Archive()
-    for proposal in archive.proposals[:id]:
-        then.propose(proposal)
-    for answered, score in list(archive.scores.items())[:seen]:
-        if answered < id:
-            then.answer(answered, score)
-    return then
+            earlier = archive.until(proposal.id, seen)
+            sample, costs = training_sample(cache, earlier), cost_models(cache, earlier)
+            yield surrogate_quality(problem, earlier, sample, among, costs)

@@ -1,44 +1,48 @@
-"""What an earlier search of the same space is good for.
+"""The use of earlier searches of the same space.
 
-A score is a function of weights, architecture and protocol. Where the hashes of weights and protocol are
-equal, an earlier score is a score of this search too: it is entered in the journal and costs no evaluation.
-Any other still says something about the order of the networks, and a surrogate may learn from it.
+A score is a function of weights, architecture and protocol. If the hashes of weights and protocol are equal,
+an earlier score is valid in this search too: it is copied into the journal and needs no evaluation. All other
+scores still tell something about the order of the networks, and a surrogate may learn from them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from evo_bnas.archive.archive import WARM_START, Archive, Proposal
 from evo_bnas.archive.journal import Journal
 from evo_bnas.archive.score import Score
+from evo_bnas.space.genes import Architecture
 
 
-def divide(earlier: Iterable[Archive], weights: str, protocol: str) -> tuple[dict[str, Score], Archive]:
-    """Scores by key that count as measured, and an archive of the others for `Problem.prior`.
+def divide(
+    earlier: Iterable[Archive], weights: str, protocol: str
+) -> tuple[dict[Architecture, Score], Archive]:
+    """The scores that are valid for these hashes, and an archive of the others for `Problem.prior`.
 
-    Of a network that several searches have scored the first one counts; what failed is left out.
+    Failed evaluations are left out; of several scores of a network the first is used.
     """
-    measured: dict[str, Score] = {}
+    valid: dict[Architecture, Score] = {}
     prior = Archive()
     for archive in earlier:
         for proposal, score in archive.scored:
             if (score.weights, score.protocol) == (weights, protocol):
-                measured.setdefault(proposal.key, score)
-            elif proposal.key not in prior.keys:
+                valid.setdefault(proposal.architecture, score)
+            elif proposal.architecture not in prior.architectures:
                 id = len(prior.proposals)
-                prior.propose(Proposal(id, proposal.key, WARM_START, 0))
-                prior.answer(id, score)
-    return measured, prior
+                prior.add_proposal(Proposal(id, proposal.architecture, WARM_START, 0))
+                prior.add_score(id, score)
+    return valid, prior
 
 
-def enter(journal: Journal, measured: dict[str, Score]) -> None:
-    """Write measured scores into the journal of a search that has not proposed anything itself.
+def record(journal: Journal, valid: Mapping[Architecture, Score]) -> None:
+    """Copy valid scores into the journal of a search, unless it has made proposals of its own.
 
-    Their seconds are 0, since this search does not spend them. After a kill it completes what is missing.
+    Their seconds are set to 0, since this search does not spend them. After a kill the rest is copied.
     """
     archive = journal.archive
-    if archive.asked:
+    if archive.charged:
         return
-    new = [key for key in measured if key not in archive.keys]
-    journal.propose([Proposal(id, key, WARM_START, 0) for id, key in enumerate(new, len(archive.proposals))])
-    journal.answer([(p.id, replace(measured[p.key], seconds=0.0)) for p in archive.pending])
+    new = (architecture for architecture in valid if architecture not in archive.architectures)
+    numbered = enumerate(new, len(archive.proposals))
+    journal.add_proposals([Proposal(id, network, WARM_START, 0) for id, network in numbered])
+    journal.add_scores([(p.id, replace(valid[p.architecture], seconds=0.0)) for p in archive.pending])

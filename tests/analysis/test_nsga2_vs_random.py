@@ -21,7 +21,7 @@ def test_each_architecture_is_evaluated_once_in_this_process_and_in_later_ones(t
 
     both = [ELASTIC.smallest(), ELASTIC.largest()]
     for _ in range(2):
-        with Journal(tmp_path / "scores.jsonl") as journal:
+        with Journal(tmp_path / "scores.jsonl", ELASTIC) as journal:
             remembering = Remembering(evaluator, journal)
             assert remembering([*both, *both]) == Synthetic(ELASTIC)([*both, *both])
     assert asked == [architecture.key for architecture in both]

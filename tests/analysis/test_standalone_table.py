@@ -46,7 +46,7 @@ def test_a_table_is_trained_once_and_read_by_explorers(
     (score,) = evaluator([space.smallest()])
     assert 0 <= score.objectives["error"] <= 1
     explorer = Exhaustive(Problem(space, ("error", "ops"), {}), 0)
-    assert len(explorer.propose(Archive(), [], 100, np.random.default_rng(0))) == 12
+    assert len(explorer.propose(Archive(), 100, np.random.default_rng(0))) == 12
     about = json.loads((tmp_path / "two.json").read_text())
     assert about["training"]["epochs"] == 1
     assert about["summary"] == figures

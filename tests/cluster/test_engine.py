@@ -205,7 +205,7 @@ def test_workers_that_do_not_start_end_the_search_with_the_cause(session: Sessio
 
 
 def rows(folder: Path) -> Any:
-    return read(folder / "journal.jsonl").frame()[list(COLUMNS)]
+    return read(folder / "journal.jsonl", TABLE).frame()[list(COLUMNS)]
 
 
 def test_in_synchronous_mode_two_workers_write_the_journal_of_one(nodes: Any, tmp_path: Path) -> None:
@@ -236,11 +236,11 @@ def test_a_run_of_one_worker_goes_on_with_two_and_is_replayed(
     drive(TABLE, told(tmp_path), EngineSettings(), evaluations=16)
     monkeypatch.setenv("RAY_ADDRESS", nodes.address)
     drive(TABLE, told(tmp_path), TWO, evaluations=60)
-    archive = read(tmp_path / "journal.jsonl")
+    archive = read(tmp_path / "journal.jsonl", TABLE)
     assert sorted(archive.scores) == list(range(60))
     assert set(archive.attempts.values()) == {1}
     explorer = EXPLORERS["nsga2"](Problem(TABLE, OBJECTIVES), POPULATION)
-    assert replay(explorer, tmp_path / "journal.jsonl", seed=0) == 60
+    assert replay(explorer, tmp_path / "journal.jsonl", TABLE, seed=0) == 60
 
 
 def test_when_the_head_is_lost_the_search_says_so_and_the_same_command_ends_it(
@@ -251,7 +251,7 @@ def test_when_the_head_is_lost_the_search_says_so_and_the_same_command_ends_it(
     with cluster() as lost:
         command = [sys.executable, "-m", "tests.support.ray_driver", str(tmp_path), lost.address, "40"]
         driver = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-        while not journal.exists() or not read(journal).scores:
+        while not journal.exists() or not read(journal, TABLE).scores:
             assert driver.poll() is None
         for head in lost.head_node.all_processes["gcs_server"]:
             head.process.kill()
@@ -260,9 +260,9 @@ def test_when_the_head_is_lost_the_search_says_so_and_the_same_command_ends_it(
         lost.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
     assert driver.returncode == 1
     assert "is lost; what was scored is saved, and the same command goes on" in complaint
-    before = read(journal).scores
+    before = read(journal, TABLE).scores
     (tmp_path / "go").touch()
     drive(TABLE, told(tmp_path), EngineSettings(workers=2, address=nodes.address), evaluations=40)
-    assert len(read(journal).scores) == 40
-    assert dict(list(read(journal).scores.items())[: len(before)]) == before
-    assert set(read(journal).attempts.values()) == {1}
+    assert len(read(journal, TABLE).scores) == 40
+    assert dict(list(read(journal, TABLE).scores.items())[: len(before)]) == before
+    assert set(read(journal, TABLE).attempts.values()) == {1}

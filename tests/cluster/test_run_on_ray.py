@@ -81,7 +81,7 @@ def test_a_run_of_one_worker_cut_short_is_ended_by_two_as_by_one_and_nothing_els
     done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=True)
     assert "All 16 evaluations are done" in done.stdout
     assert "ray" not in done.stdout + done.stderr
-    journals = [read(folder / "journal.jsonl").frame()[COLUMNS] for folder in (one.folder, two)]
+    journals = [read(folder / "journal.jsonl", one.space).frame()[COLUMNS] for folder in (one.folder, two)]
     assert journals[0].equals(journals[1])
     assert Run.open(two).recipe.engine.workers == 1, "hands named on the command line are for that command"
     assert [*home.iterdir(), *temporary.iterdir()] == []

@@ -110,7 +110,7 @@ def test_what_the_journal_holds_is_not_measured_again(searched: Run) -> None:
 
 
 def test_scores_with_a_latency_have_the_protocol_of_a_host(searched: Run) -> None:
-    protocols = {score.protocol for _, score in read(searched.journal_file).scored}
+    protocols = {score.protocol for _, score in read(searched.journal_file, searched.space).scored}
     conditions = inputs.evaluator(searched).protocol
     assert protocols == {conditions.hash}
     assert conditions.host

@@ -120,13 +120,14 @@ def test_a_design_is_spread_over_the_log_of_the_ops(name: str) -> None:
 
 
 def test_a_design_is_proposed_in_order_and_without_repeats() -> None:
-    networks = spread(Problem(SPACE, ("error", "ops")), 5, seed=0)
+    problem = Problem(SPACE, ("error", "ops"))
+    networks = spread(problem, 5, seed=0)
     rng = np.random.default_rng(0)
-    drafts = Design(networks).propose(Archive(), [], 3, rng)
-    assert [draft.architecture for draft in drafts] == networks[:3]
+    design = Design(problem, networks)
+    assert [candidate.architecture for candidate in design.propose(Archive(), 3, rng)] == networks[:3]
     known = Archive()
-    known.keys |= {networks[1].key, networks[3].key}
-    assert [d.architecture for d in Design(networks).propose(known, [], 9, rng)] == networks[::2]
+    known.architectures |= {networks[1], networks[3]}
+    assert [candidate.architecture for candidate in design.propose(known, 9, rng)] == networks[::2]
 
 
 def test_the_table_holds_what_the_evaluators_return(run: Run, undisturbed: pd.DataFrame) -> None:

@@ -18,17 +18,17 @@ TIGHT = Problem(ELASTIC, OBJECTIVES, {"ops": 20_000, "params": 40_000})
     ("objectives", "limits", "message"),
     [
         (("error", "opss"), {}, "objective 'opss' is unknown; did you mean \"ops\"?"),
-        (("error", "ops", "ops"), {}, "named twice"),
-        ((), {}, "needs an objective"),
-        (("error",), {"error": 0.1}, "an error is no cost; say max_error"),
-        (("error",), {"latency_ms": 0.1}, "is measured only as an objective; add it to these"),
-        (("error", "latency_ms"), {"latency_ms": 0}, "no network has latency_ms ≤ 0; allow more than 0"),
+        (("error", "ops", "ops"), {}, "objective 'ops'"),
+        ((), {}, "choose from error, ops"),
+        (("error",), {"error": 0.1}, "max_error"),
+        (("error",), {"latency_ms": 0.1}, "limit 'latency_ms'"),
+        (("error", "latency_ms"), {"latency_ms": 0}, "latency_ms ≤ 0"),
         (("error",), {"param": 1}, 'did you mean "params"?'),
-        (("error",), {"ops": 1}, "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
-        (("error",), {"ops": 0}, "no network of elastic-8 has ops ≤ 0"),
+        (("error",), {"ops": 1}, "ops ≤ 1; the smallest has 6,208"),
+        (("error",), {"ops": 0}, "ops ≤ 0"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_the_way_out(
+def test_wrong_objectives_and_limits_are_refused_with_a_suggestion(
     objectives: tuple[str, ...], limits: dict[str, float], message: str
 ) -> None:
     with pytest.raises(UsageError) as failure:
@@ -36,11 +36,11 @@ def test_what_cannot_be_asked_is_refused_with_the_way_out(
     assert message in str(failure.value)
 
 
-def test_bounds_are_those_of_the_space_and_chance() -> None:
+def test_bounds_are_those_of_the_space_and_the_error_of_chance() -> None:
     assert TIGHT.bounds() == {"error": (0.0, 0.9), "ops": (6_208, 111_104), "params": (7_546, 710_314)}
 
 
-def test_a_measured_cost_is_at_its_worst_in_the_largest_network_or_at_its_limit() -> None:
+def test_the_worst_value_of_a_measured_cost_is_given_or_its_limit() -> None:
     def bounds(limits: dict[str, float]) -> dict[str, tuple[float, float]]:
         return Problem(ELASTIC, ("error", "latency_ms"), limits, worst={"latency_ms": 2.0}).bounds()
 
@@ -49,17 +49,17 @@ def test_a_measured_cost_is_at_its_worst_in_the_largest_network_or_at_its_limit(
     assert bounds({"latency_ms": 5.0})["latency_ms"] == (0.0, 2.0)
 
 
-def test_a_limit_on_a_measured_cost_judges_scores_and_no_architecture() -> None:
+def test_a_limit_on_a_measured_cost_applies_to_scores_and_not_to_architectures() -> None:
     problem = Problem(ELASTIC, ("error", "latency_ms"), {"latency_ms": 0.5, "ops": 50_000}, max_error=0.2)
 
     def violation(error: float, latency_ms: float) -> float:
-        return problem.violation(Score("ok", {"error": error, "latency_ms": latency_ms, "ops": 10**6}))
+        score = Score("ok", {"error": error, "latency_ms": latency_ms, "ops": 10**6})
+        return float(problem.violation([score])[0])
 
     assert violation(0.2, 0.5) == 0
     assert violation(0.2, 0.75) == pytest.approx(0.5)
     assert violation(0.3, 0.75) == pytest.approx(1.0)
-    assert problem.acceptable(Score("ok", {"error": 0.2, "latency_ms": 0.5}))
-    assert not problem.acceptable(Score("ok", {"error": 0.1, "latency_ms": 0.5001}))
+    assert violation(0.1, 0.5001) > 0
     assert problem.feasible(ELASTIC.smallest())
     assert not problem.feasible(ELASTIC.largest())
 
@@ -69,7 +69,7 @@ def test_without_limits_the_ends_are_those_of_the_space() -> None:
     assert LOOSE.largest() == ELASTIC.largest()
 
 
-def test_the_largest_within_the_limits_leaves_little_of_them_unused() -> None:
+def test_the_largest_network_within_the_limits_is_close_to_them() -> None:
     largest = TIGHT.largest()
     assert TIGHT.feasible(largest)
     assert TIGHT.costs(largest)["ops"] > 0.95 * 20_000
@@ -79,9 +79,9 @@ def test_the_largest_within_the_limits_leaves_little_of_them_unused() -> None:
     )
 
 
-def test_limits_that_only_the_smallest_meets_leave_it_alone() -> None:
-    alone = Problem(TINY, OBJECTIVES, {"ops": TINY.cost(TINY.smallest()).ops})
-    assert alone.largest() == alone.smallest() == alone.sample(np.random.default_rng(0))
+def test_limits_that_only_the_smallest_network_meets_leave_only_it() -> None:
+    only = Problem(TINY, OBJECTIVES, {"ops": TINY.cost(TINY.smallest()).ops})
+    assert only.largest() == only.smallest() == only.sample(np.random.default_rng(0))
 
 
 @given(st.integers(0, 2**32))
@@ -90,7 +90,7 @@ def test_samples_keep_to_the_limits(seed: int) -> None:
 
 
 @given(architectures(ELASTIC), st.integers(0, 2**32))
-def test_repair_keeps_what_is_feasible_and_mends_the_rest(architecture: Architecture, seed: int) -> None:
+def test_repair_changes_only_infeasible_networks(architecture: Architecture, seed: int) -> None:
     repaired = TIGHT.repair(architecture, np.random.default_rng(seed))
     assert TIGHT.feasible(repaired)
     assert repaired == architecture or not TIGHT.feasible(architecture)

@@ -29,8 +29,8 @@ PROBLEM = Problem(ELASTIC, OBJECTIVES)
 REPOSITORY = Path(__file__).parents[2]
 
 
-def promised(content: bytes) -> list[dict[str, object]]:
-    """The rows without what a clock measured."""
+def without_seconds(content: bytes) -> list[dict[str, object]]:
+    """The rows of a journal without times."""
     rows = [json.loads(line) for line in content.splitlines()]
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
@@ -39,40 +39,42 @@ def promised(content: bytes) -> list[dict[str, object]]:
 def undisturbed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[int, bytes]:
-    """A batch size, and the journal of a search that nothing interrupted."""
+    """A batch size, and the journal of an uninterrupted search."""
     path = tmp_path_factory.mktemp("undisturbed") / "journal.jsonl"
     drive(path, request.param)
     return request.param, path.read_bytes()
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_a_search_writes_the_journal_of_an_undisturbed_one(
+def test_a_search_killed_many_times_writes_the_journal_of_an_undisturbed_one(
     undisturbed: tuple[int, bytes], tmp_path: Path
 ) -> None:
     batch, expected = undisturbed
     path = tmp_path / "journal.jsonl"
     command = [sys.executable, "-m", "tests.support.search_driver", str(path), str(batch)]
-    # In the midst of the first proposals; between proposed and scored; in the midst of a score; before and
-    # after the sync of some later group; in the midst of proposals that follow scores.
+    # Within the first proposals; between proposed and scored; within a score; before and after the sync of a
+    # later group; within proposals that follow scores.
     for append, share in ((1, 0.4), (1, 1.0), (2, 0.5), (5, 0.0), (8, 1.0), (2, 0.7)):
         killed = subprocess.run([*command, str(append), str(share)], cwd=REPOSITORY, check=False)
         assert killed.returncode == -signal.SIGKILL
         left = path.read_bytes()
-        assert promised(left[: left.rfind(b"\n") + 1]) == promised(expected)[: left.count(b"\n")]
+        assert (
+            without_seconds(left[: left.rfind(b"\n") + 1]) == without_seconds(expected)[: left.count(b"\n")]
+        )
     subprocess.run(command, cwd=REPOSITORY, check=True)
-    assert promised(path.read_bytes()) == promised(expected)
+    assert without_seconds(path.read_bytes()) == without_seconds(expected)
 
 
 @given(cut=st.floats(0, 1))
 @settings(max_examples=25)
-def test_from_any_prefix_of_its_journal_a_search_ends_up_the_same(
+def test_a_search_resumed_from_any_prefix_of_its_journal_writes_the_same_journal(
     undisturbed: tuple[int, bytes], tmp_path_factory: pytest.TempPathFactory, cut: float
 ) -> None:
     batch, expected = undisturbed
     path = tmp_path_factory.mktemp("cut") / "journal.jsonl"
     path.write_bytes(expected[: int(cut * len(expected))])
     drive(path, batch)
-    assert promised(path.read_bytes()) == promised(expected)
+    assert without_seconds(path.read_bytes()) == without_seconds(expected)
 
 
 def test_proposals_are_on_disk_before_they_are_evaluated_and_scores_before_the_next_proposals(
@@ -82,13 +84,13 @@ def test_proposals_are_on_disk_before_they_are_evaluated_and_scores_before_the_n
     evaluated: list[str] = []
 
     def evaluator(architectures: Sequence[Architecture]) -> list[Score]:
-        on_disk = read(path)
-        assert on_disk.pending[0].key == architectures[0].key
+        on_disk = read(path, ELASTIC)
+        assert on_disk.pending[0].architecture == architectures[0]
         assert len(on_disk.scores) == len(evaluated)
         evaluated.append(architectures[0].key)
         return Synthetic(ELASTIC)(architectures)
 
-    with Journal(path) as journal:
+    with Journal(path, ELASTIC) as journal:
         search(
             PROBLEM,
             EXPLORERS["random"](PROBLEM, POPULATION),
@@ -98,12 +100,12 @@ def test_proposals_are_on_disk_before_they_are_evaluated_and_scores_before_the_n
             batch=5,
             seed=0,
         )
-    assert all(score.status == "ok" for score in read(path).scores.values())
-    assert [proposal.seen for proposal in read(path).proposals] == [0] * 5 + [5] * 5 + [10] * 2
+    assert all(score.status == "ok" for score in read(path, ELASTIC).scores.values())
+    assert [proposal.seen for proposal in read(path, ELASTIC).proposals] == [0] * 5 + [5] * 5 + [10] * 2
     assert len(set(evaluated)) == 12
 
 
-def test_an_interrupt_loses_nothing_and_passes(tmp_path: Path) -> None:
+def test_an_interrupt_loses_no_score_and_is_raised(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     count = 0
 
@@ -115,16 +117,16 @@ def test_an_interrupt_loses_nothing_and_passes(tmp_path: Path) -> None:
         return Synthetic(ELASTIC)(architectures)
 
     explorer = EXPLORERS["nsga2"](PROBLEM, POPULATION)
-    with pytest.raises(KeyboardInterrupt), Journal(path) as journal:
+    with pytest.raises(KeyboardInterrupt), Journal(path, ELASTIC) as journal:
         search(PROBLEM, explorer, InProcess(evaluator), journal, evaluations=30, batch=8, seed=0)
-    assert len(read(path).scores) == 10
+    assert len(read(path, ELASTIC).scores) == 10
     run(path, PROBLEM, evaluations=30)
     run(tmp_path / "straight.jsonl", PROBLEM, evaluations=30)
     assert path.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
 
 
 def pressing_ctrl_c(presses: int) -> InProcess:
-    """An engine whose third evaluation comes with Ctrl-C."""
+    """An engine in whose third evaluation Ctrl-C is pressed."""
     count = 0
 
     def evaluator(architectures: Sequence[Architecture]) -> list[Score]:
@@ -139,34 +141,34 @@ def pressing_ctrl_c(presses: int) -> InProcess:
 
 
 @pytest.fixture
-def listening() -> Iterator[None]:
-    """A shell that starts the tests in the background has them ignore Ctrl-C."""
+def ctrl_c_enabled() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, which a shell disables for background jobs."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.usefixtures("listening")
+@pytest.mark.usefixtures("ctrl_c_enabled")
 @pytest.mark.parametrize(("presses", "scored"), [(1, 8), (2, 2)])
-def test_the_first_ctrl_c_finishes_what_is_under_way_and_the_second_does_not(
+def test_the_first_ctrl_c_finishes_what_is_in_flight_and_the_second_does_not(
     tmp_path: Path, presses: int, scored: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "journal.jsonl"
     explorer = EXPLORERS["nsga2"](PROBLEM, POPULATION)
     engine = pressing_ctrl_c(presses)
-    with pytest.raises(KeyboardInterrupt), Journal(path) as journal:
+    with pytest.raises(KeyboardInterrupt), Journal(path, ELASTIC) as journal:
         search(PROBLEM, explorer, engine, journal, evaluations=30, batch=8, seed=0)
-    assert len(read(path).scores) == scored
-    assert len(read(path).proposals) == 8
-    said = "interrupted: 5 under way to be finished; Ctrl-C again stops at once"
-    assert [record.message for record in caplog.records] == [said] * (presses == 1)
+    assert len(read(path, ELASTIC).scores) == scored
+    assert len(read(path, ELASTIC).proposals) == 8
+    assert len(caplog.records) == (presses == 1)
+    assert all("5 in flight" in record.message for record in caplog.records)
     run(path, PROBLEM, evaluations=30)
     run(tmp_path / "straight.jsonl", PROBLEM, evaluations=30)
     assert path.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
 
 
 class Flaky:
-    """Every fifth network fails, but only when it is met for the first time."""
+    """Every fifth network fails at its first attempt."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -179,11 +181,11 @@ class Flaky:
         return Synthetic(ELASTIC)(architectures)
 
 
-def test_what_fails_is_tried_again_and_counts_once(tmp_path: Path) -> None:
+def test_a_failed_evaluation_is_retried_and_counts_once(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     told: list[Progress] = []
     go(path, Flaky(), evaluations=20, report=told.append)
-    archive = read(path)
+    archive = read(path, ELASTIC)
     assert len(archive.scored) == 20
     assert sum(attempts == 2 for attempts in archive.attempts.values()) == 4
     assert told[-1].done == 20
@@ -191,21 +193,19 @@ def test_what_fails_is_tried_again_and_counts_once(tmp_path: Path) -> None:
     assert [row["attempt"] for row in rows if row.get("scored") == 4] == [1, 2]
 
 
-def test_a_single_attempt_leaves_failures_alone(tmp_path: Path) -> None:
+def test_failures_are_not_retried_beyond_max_attempts(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     go(path, Flaky(), evaluations=20, max_attempts=1)
-    assert len(read(path).scored) == 16
+    assert len(read(path, ELASTIC).scored) == 16
     go(path, Flaky(), evaluations=20, max_attempts=2)
-    assert len(read(path).scored) == 20, "an attempt that is left was not made"
+    assert len(read(path, ELASTIC).scored) == 20, "an attempt that was left was not made"
 
 
-def test_a_search_of_fewer_evaluations_than_make_it_hopeless_still_says_that_all_failed(
-    tmp_path: Path,
-) -> None:
+def test_a_short_search_also_says_that_all_evaluations_failed(tmp_path: Path) -> None:
     def broken(_: Sequence[Architecture]) -> list[Score]:
         raise RuntimeError("no such device")
 
-    with pytest.raises(UsageError, match="the first 6 evaluations all failed"):
+    with pytest.raises(UsageError, match="first 6 evaluations"):
         go(tmp_path / "journal.jsonl", broken, evaluations=3)
 
 
@@ -220,7 +220,7 @@ def test_a_finished_search_can_be_continued_with_more_evaluations(tmp_path: Path
 
 
 class Scattered:
-    """An engine that keeps four under way and returns any of them."""
+    """An engine that keeps four evaluations in flight and returns any of them."""
 
     capacity = 4
 
@@ -246,7 +246,7 @@ class Scattered:
 
 def scattered(path: Path, explorer: str, **budget: int) -> Scattered:
     engine = Scattered(fail_one_in=9)
-    with Journal(path) as journal:
+    with Journal(path, ELASTIC) as journal:
         chosen = EXPLORERS[explorer](PROBLEM, POPULATION)
         search(PROBLEM, chosen, engine, journal, **({"evaluations": 60, "batch": 8, "seed": 3} | budget))
     return engine
@@ -255,10 +255,10 @@ def scattered(path: Path, explorer: str, **budget: int) -> Scattered:
 def test_an_asynchronous_engine_is_kept_busy_and_nothing_is_scored_twice(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     engine = scattered(path, "nsga2")
-    archive = read(path)
+    archive = read(path, ELASTIC)
     assert engine.most == 4
     assert sorted(archive.scores) == list(range(60))
-    assert len(archive.keys) == 60
+    assert len(archive.architectures) == 60
     arrived = list(archive.scores)
     assert arrived != sorted(arrived)
 
@@ -269,13 +269,13 @@ def test_an_asynchronous_search_is_replayed_from_its_journal(tmp_path: Path, nam
     scattered(path, name, evaluations=30)
     scattered(path, name)
     explorer = EXPLORERS[name](PROBLEM, POPULATION)
-    assert replay(explorer, path, seed=3) == 60
-    with pytest.raises(ValueError, match=r"proposal \d+ is "):
-        replay(explorer, path, seed=4)
+    assert replay(explorer, path, ELASTIC, seed=3) == 60
+    with pytest.raises(ValueError, match=r"proposal \d+ "):
+        replay(explorer, path, ELASTIC, seed=4)
 
 
 def go(path: Path, evaluator: object, **budget: object) -> str:
-    with Journal(path) as journal:
+    with Journal(path, ELASTIC) as journal:
         return search(
             PROBLEM,
             EXPLORERS["random"](PROBLEM, POPULATION),
@@ -285,29 +285,30 @@ def go(path: Path, evaluator: object, **budget: object) -> str:
         )
 
 
-def test_a_budget_of_seconds_counts_what_was_spent_before(tmp_path: Path) -> None:
+def test_a_budget_of_seconds_includes_earlier_evaluations(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    assert go(path, Synthetic(ELASTIC), seconds=7) == "The budget of 7 s of evaluation is spent."
-    assert len(read(path).scores) == 16  # half a second each, whole batches
+    assert "7 s" in go(path, Synthetic(ELASTIC), seconds=7)
+    assert len(read(path, ELASTIC).scores) == 16  # half a second each, whole batches
     go(path, Synthetic(ELASTIC), seconds=7)
-    assert len(read(path).scores) == 16
+    assert len(read(path, ELASTIC).scores) == 16
     go(path, Synthetic(ELASTIC), seconds=9)
-    assert len(read(path).scores) == 20
+    assert len(read(path, ELASTIC).scores) == 20
 
 
-def test_a_search_that_stands_still_ends(tmp_path: Path) -> None:
+def test_a_search_without_progress_ends_after_its_patience(tmp_path: Path) -> None:
     def flat(architectures: Sequence[Architecture]) -> list[Score]:
         return [Score("ok", {"error": 0.5, **exact_objectives(ELASTIC.cost(a))}) for a in architectures]
 
     ended = go(tmp_path / "journal.jsonl", flat, patience=12)
-    assert ended == "The last 12 evaluations raised the hypervolume by less than 0.1 %."
-    assert len(read(tmp_path / "journal.jsonl").scores) == 16
+    assert "12 evaluations" in ended
+    assert "0.1 %" in ended
+    assert len(read(tmp_path / "journal.jsonl", ELASTIC).scores) == 16
 
 
 def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
     problem = Problem(TINY, OBJECTIVES)
     table = {a.key: {"error": 0.1, **exact_objectives(TINY.cost(a))} for a in TINY.enumerate()}
-    with Journal(tmp_path / "journal.jsonl") as journal:
+    with Journal(tmp_path / "journal.jsonl", TINY) as journal:
         ended = search(
             problem,
             EXPLORERS["nsga2"](problem, POPULATION),
@@ -318,25 +319,23 @@ def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
             seed=0,
         )
         assert "Every network" in ended
-        assert journal.archive.keys == set(table)
+        assert {network.key for network in journal.archive.architectures} == set(table)
 
 
-def test_when_the_first_evaluations_all_fail_the_search_says_why(tmp_path: Path) -> None:
+def test_if_the_first_evaluations_all_fail_the_search_ends_and_says_why(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
 
     def broken(_: Sequence[Architecture]) -> list[Score]:
         raise RuntimeError("no such device")
 
-    with pytest.raises(
-        UsageError, match="first 8 evaluations all failed, the last with RuntimeError: no such device"
-    ):
+    with pytest.raises(UsageError, match=r"first 8 evaluations .* RuntimeError: no such device"):
         go(path, broken)
-    assert read(path).attempts == dict.fromkeys(range(4), 2)
+    assert read(path, ELASTIC).attempts == dict.fromkeys(range(4), 2)
     go(path, Synthetic(ELASTIC))
-    assert len(read(path).scored) == 36
+    assert len(read(path, ELASTIC).scored) == 36
 
 
-def test_a_table_without_the_network_fails_that_evaluation() -> None:
+def test_the_evaluation_of_a_network_missing_in_a_table_fails() -> None:
     engine = InProcess(Table({}))
     engine.submit(3, TINY.smallest())
     ((id, score),) = engine.poll()
@@ -345,7 +344,9 @@ def test_a_table_without_the_network_fails_that_evaluation() -> None:
     assert engine.poll() == []
 
 
-def test_progress_tells_how_far_and_how_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_reports_evaluations_hypervolume_and_lowest_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     told: list[Progress] = []
     go(tmp_path / "journal.jsonl", Synthetic(ELASTIC), report=told.append)
     assert [(progress.done, progress.total) for progress in told] == [(i, 40) for i in range(1, 41)]
@@ -362,7 +363,7 @@ def test_a_search_imports_no_torch() -> None:
     assert done.stdout == "False\n"
 
 
-def test_the_names_of_explorers_cost_no_pymoo() -> None:
+def test_listing_explorers_imports_no_pymoo() -> None:
     script = "import sys, evo_bnas.search; print('pymoo' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=REPOSITORY, check=True, capture_output=True, text=True

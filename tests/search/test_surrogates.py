@@ -15,7 +15,7 @@ every_surrogate = pytest.mark.parametrize("name", SURROGATES)
 
 
 def separable(n: int, seed: int = 0, genes: int = 6, options: int = 3) -> Sample:
-    """One-hot genes of which each option adds its own loss."""
+    """One-hot genes; every option adds its own loss."""
     rng = np.random.default_rng(seed)
     losses = np.random.default_rng(99).random((genes, options))
     drawn = rng.integers(options, size=(n, genes))
@@ -42,7 +42,7 @@ def test_equal_samples_and_generators_give_equal_scores(name: str) -> None:
 
 
 @every_surrogate
-def test_a_score_does_not_depend_on_which_others_are_asked_about(name: str) -> None:
+def test_a_score_does_not_depend_on_the_other_rows(name: str) -> None:
     model = fit(name, separable(30))
     unseen = separable(20, seed=1).features
     together = model.score(unseen)
@@ -51,16 +51,8 @@ def test_a_score_does_not_depend_on_which_others_are_asked_about(name: str) -> N
 
 
 @every_surrogate
-def test_uncertainty_is_one_number_a_row_or_unknown(name: str) -> None:
-    unseen = separable(20, seed=1).features
-    uncertainty = fit(name, separable(30)).uncertainty(unseen)
-    assert (uncertainty is None) == (name != "gp")
-    assert uncertainty is None or (uncertainty.shape == (20,) and (uncertainty >= 0).all())
-
-
-@every_surrogate
 @pytest.mark.parametrize("n", [0, 1, 8])
-def test_what_tells_nothing_apart_gives_scores_that_tell_nothing(name: str, n: int) -> None:
+def test_equal_errors_give_equal_scores(name: str, n: int) -> None:
     sample = separable(n)
     equal = Sample(sample.features, np.full(n, 0.3), sample.noise, sample.earlier)
     scores = fit(name, equal).score(separable(5, seed=1).features)
@@ -69,7 +61,7 @@ def test_what_tells_nothing_apart_gives_scores_that_tell_nothing(name: str, n: i
 
 
 @every_surrogate
-def test_an_earlier_search_with_a_greater_error_throughout_does_not_mislead(name: str) -> None:
+def test_an_earlier_search_with_larger_errors_does_not_mislead(name: str) -> None:
     own, before, unseen = separable(20), separable(60, seed=2), separable(200, seed=1)
     both = Sample(
         np.vstack([own.features, before.features]),
@@ -92,7 +84,9 @@ def test_scaling_and_shifting_errors_changes_no_ranking_of_pairs(seed: int, n: i
 
 @given(st.integers(0, 1000), st.integers(0, 12))
 @settings(max_examples=50, deadline=None)
-def test_pairs_name_the_worse_one_first_and_leave_out_what_noise_may_decide(seed: int, n: int) -> None:
+def test_pairs_name_the_worse_network_first_and_leave_out_differences_within_the_noise(
+    seed: int, n: int
+) -> None:
     sample = separable(n, seed)
     noise = np.random.default_rng(seed).random(n) * 0.1
     sample = Sample(sample.features, sample.error, noise, np.arange(n) % 3 == 0)
@@ -107,7 +101,7 @@ def test_pairs_name_the_worse_one_first_and_leave_out_what_noise_may_decide(seed
     assert len(pairs) == len(expected)
 
 
-def test_a_thinned_sample_keeps_what_this_search_measured() -> None:
+def test_a_thinned_sample_keeps_the_scores_of_this_search() -> None:
     sample = separable(50)
     sample = Sample(sample.features, sample.error, sample.noise, np.arange(50) >= 20)
     thinned = sample.thinned(30, np.random.default_rng(0))
@@ -116,7 +110,7 @@ def test_a_thinned_sample_keeps_what_this_search_measured() -> None:
     assert sample.thinned(50, np.random.default_rng(0)) is sample
 
 
-def test_there_are_never_more_pairs_than_asked_for() -> None:
+def test_the_number_of_pairs_is_limited() -> None:
     pairs = worse_and_better(separable(400), np.random.default_rng(0), most=500)
     assert 400 < len(pairs) <= 500
     assert (pairs[:, 0] != pairs[:, 1]).all()
@@ -124,7 +118,7 @@ def test_there_are_never_more_pairs_than_asked_for() -> None:
 
 @given(st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
-def test_the_slope_of_the_likelihood_is_its_derivative(seed: int) -> None:
+def test_the_gradient_of_the_likelihood_is_its_derivative(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scores = rng.normal(0, 3, size=6)
     pairs = np.array([[0, 1], [2, 3], [4, 0], [1, 0]])
@@ -135,7 +129,7 @@ def test_the_slope_of_the_likelihood_is_its_derivative(seed: int) -> None:
     assert loss(scores + 7.5, pairs)[0] == pytest.approx(value)  # only differences count
 
 
-def test_the_likelihood_of_a_hopeless_margin_is_finite() -> None:
+def test_the_likelihood_of_a_very_wrong_margin_is_finite() -> None:
     value, slope = loss(np.array([-1e4, 1e4]), np.array([[0, 1]]))
     assert value == pytest.approx(2e4)
     assert slope == pytest.approx([-1, 1])
@@ -156,14 +150,14 @@ def test_the_comparison_of_concatenated_pairs_is_antisymmetric(comparator: Compa
     assert comparator.margin(one, one) == pytest.approx(0, abs=1e-9)
 
 
-def test_a_query_of_concatenated_pairs_has_at_most_forty_references() -> None:
+def test_networks_are_compared_with_at_most_forty_references() -> None:
     fitted = pair_svm(separable(100), np.random.default_rng(0))
     assert isinstance(fitted, Comparator)
     assert len(fitted.references) == 40
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=15))
-def test_tau_is_that_of_scipy_and_0_where_nothing_is_told_apart(values: list[tuple[int, int]]) -> None:
+def test_tau_is_that_of_scipy_and_0_for_constant_values(values: list[tuple[int, int]]) -> None:
     from scipy.stats import kendalltau
 
     score, error = np.array(values, dtype=float).reshape(-1, 2).T
@@ -173,7 +167,7 @@ def test_tau_is_that_of_scipy_and_0_where_nothing_is_told_apart(values: list[tup
         assert kendall(score, error) == 0
 
 
-def test_cross_validation_ranks_own_networks_alone_and_sees_skill_where_there_is_some() -> None:
+def test_cross_validation_ranks_only_networks_of_this_search_and_tells_skill_from_noise() -> None:
     sample = separable(40)
     surrogate = SURROGATES["pair-linear"]
     skill = cross_validated(surrogate, sample, np.random.default_rng(0))
@@ -186,7 +180,7 @@ def test_cross_validation_ranks_own_networks_alone_and_sees_skill_where_there_is
     assert not cross_validated(surrogate, earlier, rng).any()
 
 
-def test_what_ranks_better_on_the_same_folds_is_chosen() -> None:
+def test_the_surrogate_that_ranks_better_on_the_same_folds_is_chosen() -> None:
     def blind(sample: Sample, rng: np.random.Generator) -> Model:
         return SURROGATES["pair-linear"](separable(0), rng)
 

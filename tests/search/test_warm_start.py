@@ -10,7 +10,7 @@ from evo_bnas.search import EXPLORERS
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
 from evo_bnas.search.replay import replay
-from evo_bnas.search.warm_start import divide, enter
+from evo_bnas.search.warm_start import divide, record
 from tests.support.synthetic import ELASTIC, OBJECTIVES, POPULATION, Synthetic, run
 
 PROBLEM = Problem(ELASTIC, OBJECTIVES)
@@ -23,7 +23,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 
 
 def warm(path: Path, earlier: Archive, evaluations: int = 24) -> list[str]:
-    """A search that an earlier one helps; the keys that it evaluated."""
+    """Run a search with a warm start; returns the keys that it evaluated."""
     evaluated = []
 
     class Recorded(InProcess):
@@ -31,32 +31,32 @@ def warm(path: Path, earlier: Archive, evaluations: int = 24) -> list[str]:
             evaluated.append(str(architecture))
             super().submit(id, architecture)  # type: ignore[arg-type]
 
-    measured, _ = divide([earlier], "w", "p")
-    with Journal(path) as journal:
-        enter(journal, measured)
+    valid, _ = divide([earlier], "w", "p")
+    with Journal(path, ELASTIC) as journal:
+        record(journal, valid)
         explorer = EXPLORERS["nsga2"](PROBLEM, POPULATION)
         engine = Recorded(Synthetic(ELASTIC))
         search(PROBLEM, explorer, engine, journal, evaluations=evaluations, batch=8, seed=0)
     return evaluated
 
 
-def test_scores_of_equal_weights_and_protocol_count_as_measured_and_cost_nothing(
+def test_scores_of_equal_weights_and_protocol_are_copied_and_not_charged(
     tmp_path: Path, earlier: Archive
 ) -> None:
     path = tmp_path / "journal.jsonl"
     evaluated = warm(path, earlier)
-    archive = read(path)
-    entered = [proposal for proposal in archive.proposals if proposal.origin == WARM_START]
-    assert [proposal.key for proposal in entered] == [proposal.key for proposal, _ in earlier.scored]
-    assert len(entered) < 30, "failed evaluations were entered"
-    assert len(evaluated) == len(archive.proposals) - len(entered) == archive.asked == 24
-    assert not {proposal.key for proposal in entered} & set(evaluated)
+    archive = read(path, ELASTIC)
+    copied = [proposal for proposal in archive.proposals if proposal.origin == WARM_START]
+    assert [proposal.key for proposal in copied] == [proposal.key for proposal, _ in earlier.scored]
+    assert len(copied) < 30, "failed evaluations were copied"
+    assert len(evaluated) == len(archive.proposals) - len(copied) == archive.charged == 24
+    assert not {proposal.key for proposal in copied} & set(evaluated)
     assert archive.seconds == 12.0
-    assert {proposal.origin for proposal in archive.proposals[len(entered) :]} == {"mating"}
-    assert replay(EXPLORERS["nsga2"](PROBLEM, POPULATION), path, seed=0) == 24
+    assert {proposal.origin for proposal in archive.proposals[len(copied) :]} == {"mating"}
+    assert replay(EXPLORERS["nsga2"](PROBLEM, POPULATION), path, ELASTIC, seed=0) == 24
 
 
-def test_from_any_prefix_of_its_journal_a_warm_search_ends_up_the_same(
+def test_a_warm_search_resumed_from_any_prefix_of_its_journal_writes_the_same_journal(
     tmp_path: Path, earlier: Archive
 ) -> None:
     warm(tmp_path / "straight.jsonl", earlier)
@@ -68,29 +68,29 @@ def test_from_any_prefix_of_its_journal_a_warm_search_ends_up_the_same(
         assert path.read_bytes() == expected
 
 
-def test_scores_of_other_weights_or_protocol_are_prior_knowledge(earlier: Archive) -> None:
+def test_scores_of_other_weights_or_protocol_only_train_surrogates(earlier: Archive) -> None:
     for weights, protocol in (("other", "p"), ("w", "other")):
-        measured, prior = divide([earlier, earlier], weights, protocol)
-        assert measured == {}
+        valid, prior = divide([earlier, earlier], weights, protocol)
+        assert valid == {}
         assert [p.key for p, _ in prior.scored] == [p.key for p, _ in earlier.scored]
     assert Problem(ELASTIC, OBJECTIVES, prior=prior) == PROBLEM
 
 
-def test_of_several_scores_of_a_network_the_first_counts() -> None:
+def test_the_first_of_several_scores_of_a_network_is_used() -> None:
     archives = []
     for error in (0.1, 0.2):
         archive = Archive()
-        archive.propose(Proposal(0, "k", "start", 0))
-        archive.answer(0, Score("ok", {"error": error}, weights="w", protocol="p"))
+        archive.add_proposal(Proposal(0, ELASTIC.smallest(), "start", 0))
+        archive.add_score(0, Score("ok", {"error": error}, weights="w", protocol="p"))
         archives.append(archive)
-    measured, _ = divide(archives, "w", "p")
-    assert measured["k"].objectives["error"] == 0.1
+    valid, _ = divide(archives, "w", "p")
+    assert valid[ELASTIC.smallest()].objectives["error"] == 0.1
 
 
-def test_a_search_that_has_begun_takes_no_more_warm_start(tmp_path: Path, earlier: Archive) -> None:
+def test_a_search_with_own_proposals_copies_no_scores(tmp_path: Path, earlier: Archive) -> None:
     path = tmp_path / "journal.jsonl"
     run(path, PROBLEM, evaluations=8)
     before = path.read_bytes()
-    with Journal(path) as journal:
-        enter(journal, divide([earlier], "w", "p")[0])
+    with Journal(path, ELASTIC) as journal:
+        record(journal, divide([earlier], "w", "p")[0])
     assert path.read_bytes() == before

@@ -27,7 +27,7 @@ def drive(space: TableSpace, told: Told, asked: EngineSettings, *, evaluations: 
     """A search, or the rest of one, into the journal in the folder of its evaluator."""
     problem = Problem(space, OBJECTIVES)
     with (
-        Journal(told.folder / "journal.jsonl") as journal,
+        Journal(told.folder / "journal.jsonl", space) as journal,
         open_engine(asked, told, evaluations) as engine,
     ):
         explorer = EXPLORERS["nsga2"](problem, POPULATION)

@@ -1,4 +1,4 @@
-"""Searches without torch: a shipped space whose errors are made up from its genes."""
+"""Searches without torch: a shipped space with synthetic errors that follow from the genes."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -41,7 +41,7 @@ TINY = ChainSpace(
 
 
 def separable_table() -> TableSpace:
-    """81 networks of which every gene adds to each of five objectives; the costs disagree with each other."""
+    """81 networks; every gene adds to each of five objectives, and the costs order networks differently."""
     rng = np.random.default_rng(11)
     names = ("error", "ops", "flops", "params", "size_bits")
     parts = dict(zip(names, rng.integers(1, 50, size=(5, 4, 3)).tolist(), strict=True))
@@ -58,7 +58,10 @@ def separable_table() -> TableSpace:
 
 
 class Synthetic:
-    """A separable error: every gene has a best option, larger ones help on the whole, some networks fail."""
+    """A separable error: every gene has a best option, and larger options are better on average.
+
+    One in `fail_one_in` networks fails, or none by default.
+    """
 
     def __init__(self, space: Space, fail_one_in: int = 0) -> None:
         self.space = space
@@ -89,8 +92,8 @@ def run(
     fail_one_in: int = 0,
     evaluator: type[Synthetic] = Synthetic,
 ) -> Archive:
-    """A search, or the rest of one, into a journal file."""
-    with Journal(path) as journal:
+    """Run or resume a search with a journal file."""
+    with Journal(path, problem.space) as journal:
         search(
             problem,
             EXPLORERS[explorer](problem, POPULATION),

@@ -8,6 +8,3 @@ class Constant:
 
     def score(self, features: np.ndarray) -> np.ndarray:
         return np.zeros(len(features))
-
-    def uncertainty(self, features: np.ndarray) -> None:
-        return None

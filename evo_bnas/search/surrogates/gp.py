@@ -24,9 +24,6 @@ class Process:
     def score(self, features: np.ndarray) -> np.ndarray:
         return np.asarray(self.regressor.predict(features), dtype=float)
 
-    def uncertainty(self, features: np.ndarray) -> np.ndarray:
-        return np.asarray(self.regressor.predict(features, return_std=True)[1], dtype=float)
-
 
 def gp(sample: Sample, rng: np.random.Generator) -> Model:
     """Fit a Matérn 5/2 kernel and a level of noise by marginal likelihood, from one fixed start.

@@ -38,9 +38,6 @@ class Model(Protocol):
     def score(self, features: np.ndarray) -> np.ndarray:
         """A number for each row of features (m, d), lower for a network of lower error; no error itself."""
 
-    def uncertainty(self, features: np.ndarray) -> np.ndarray | None:
-        """Standard deviation of each score (m,), or None where a model does not know it."""
-
 
 class Surrogate(Protocol):
     """Equal samples and generator states give models that score alike."""

@@ -41,9 +41,6 @@ class Perceptron:
         scores: np.ndarray = self.activations(features) @ self.output
         return scores
 
-    def uncertainty(self, features: np.ndarray) -> None:
-        return None
-
 
 def pair_bt(sample: Sample, rng: np.random.Generator) -> Perceptron:
     """Fit by L-BFGS with weight decay, from weights drawn by `rng`."""

@@ -26,9 +26,6 @@ class Linear:
         scores: np.ndarray = features @ self.weights
         return scores
 
-    def uncertainty(self, features: np.ndarray) -> None:
-        return None
-
 
 def pair_linear(sample: Sample, rng: np.random.Generator) -> Linear:
     """Fit by L-BFGS; deterministic but for the draw of the pairs."""

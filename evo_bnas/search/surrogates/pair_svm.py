@@ -42,9 +42,6 @@ class Comparator:
         scores: np.ndarray = margins.mean(axis=1)
         return scores
 
-    def uncertainty(self, features: np.ndarray) -> None:
-        return None
-
 
 def pair_svm(sample: Sample, rng: np.random.Generator) -> Model:
     """Fit to pairs drawn by `rng`; deterministic otherwise."""
