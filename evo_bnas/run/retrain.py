@@ -11,7 +11,7 @@ import torch
 
 from evo_bnas.archive.score import Score
 from evo_bnas.binary.network import Network, save_network
-from evo_bnas.cluster.access import need_share
+from evo_bnas.cluster.access import check_worker_resources
 from evo_bnas.data.dataset import Dataset, Images
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.standalone import StandAlone
@@ -30,8 +30,8 @@ from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import load_supernet
 from evo_bnas.train.checkpoint import Checkpoint
+from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, torch_seed
-from evo_bnas.train.retrain import retrain as train_network
 from evo_bnas.train.settings import RetrainSettings
 
 
@@ -76,7 +76,7 @@ def _train_all(
         named=parallel,
     )
     if engine.distributed:
-        need_share(engine, run.compute.device)
+        check_worker_resources(engine, run.compute.device)
         from evo_bnas.cluster.parallel import train_in_parallel  # Ray, a second
 
         train_in_parallel(trainer, networks, engine, folder=run.folder, report=report)
@@ -173,17 +173,10 @@ class NetworkTraining:
     def train(self, network: Network, name: str, images: Images, report: Report) -> list[Checkpoint]:
         """Train and calibrate a network in place; returns its checkpoints, to be removed by the caller."""
         run, checkpoints = self.run, []
-        for weights, schedule in inputs.stages(run, self.settings):
-            checkpoint = Checkpoint(run.checkpoint / f"{name}-{weights}.safetensors")
+        for stage in inputs.stages(run, "retrain", self.settings):
+            checkpoint = Checkpoint(run.checkpoint / f"{name}-{stage.mode.weights}.safetensors")
             train_network(
-                network,
-                images,
-                replace(schedule, seed=self.seed),
-                stage=f"retrain, {weights} weights",
-                mode=inputs.mode(run, weights),
-                precision=run.compute.precision,
-                checkpoint=checkpoint,
-                report=report,
+                network, images, replace(stage, seed=self.seed), checkpoint=checkpoint, report=report
             )
             checkpoints.append(checkpoint)
         network.set_statistics(calibrate(network.run, images, run.recipe.evaluate.batch))

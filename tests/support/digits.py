@@ -1,4 +1,4 @@
-"""The digits as they are published, beside what `load` makes of them."""
+"""The digits as they are published, to compare with what `load` makes of them."""
 
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Raw, open_source
@@ -14,5 +14,5 @@ def raw() -> Raw:
 
 
 def parts(seed: int = 0) -> Parts:
-    """Which of them are in which part."""
+    """The images of each part."""
     return split(raw().labels, open_source(DIGITS).classes, seed)

@@ -17,7 +17,7 @@ from evo_bnas.evaluate import packed
 from evo_bnas.evaluate import supernet as evaluators
 from evo_bnas.files import atomic
 from evo_bnas.network.blueprint import Blueprint
-from evo_bnas.train import checkpoint, retrain
+from evo_bnas.train import checkpoint, network
 
 
 def die() -> NoReturn:
@@ -88,7 +88,7 @@ def in_calibration() -> None:
 
 def in_retraining() -> None:
     checkpoint.SECONDS_BETWEEN = 0.0
-    retrain.annealed = dying_at(7, retrain.annealed)  # once a step: in the second stage
+    network.autocast = dying_at(7, network.autocast)  # once a step: in the second stage
 
 
 MOMENTS = {
