@@ -29,7 +29,7 @@ from evo_bnas.binary.weights import Weights
 from evo_bnas.cli import console
 from evo_bnas.data.dataset import Dataset, load
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.evaluate.supernet import classified, error_of
+from evo_bnas.evaluate.supernet import correctly_classified, error_of
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.files.atomic import write_bytes
 from evo_bnas.files.shipped import shipped
@@ -165,7 +165,9 @@ def _judge(
         own = partial(supernet, architecture=network)
         statistics = calibrate(own, chosen, _SCORED_BATCH)
         return error_of(
-            classified(partial(own, norm=statistics), dataset.search, dataset.search.y, _SCORED_BATCH)
+            correctly_classified(
+                partial(own, norm=statistics), dataset.search, dataset.search.y, _SCORED_BATCH
+            )
         )
 
     return {network.key: error(network) for network in networks}

@@ -28,7 +28,7 @@ from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.data.dataset import Dataset, Images, load
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.evaluate.protocol import EvaluationProtocol
-from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
 from evo_bnas.files.atomic import file_name, write_bytes
 from evo_bnas.files.yaml_file import validate
 from evo_bnas.progress import Report
@@ -61,7 +61,7 @@ class Task:
         """The search and the test part together, which no training sees."""
         return self.dataset.search.join(self.dataset.test)
 
-    def scorer(self, seed: int, scratch: Path) -> StandAlone:
+    def scorer(self, seed: int, scratch: Path) -> StandaloneEvaluator:
         """What trains and scores networks with one seed."""
         own = replace(self, stage=replace(self.stage, seed=seed))
         conditions = EvaluationProtocol(
@@ -72,7 +72,7 @@ class Task:
             threads=torch.get_num_threads(),
             device="cpu",
         )
-        return StandAlone(
+        return StandaloneEvaluator(
             self.space,
             partial(own.trained, scratch),
             search=self.unseen,

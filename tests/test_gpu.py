@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evo_bnas.data.dataset import load
-from evo_bnas.evaluate.supernet import classified
+from evo_bnas.evaluate.supernet import correctly_classified
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.samplers import uniform
 from evo_bnas.supernet.supernet import Supernet
@@ -42,7 +42,7 @@ def test_statistics_and_classes_are_those_of_the_cpu(end: str) -> None:
         supernet, images = Supernet(SPACE, seed=0).to(device), load(DIGITS, seed=0).to(device)
         forward = partial(supernet, architecture=architecture)
         statistics = calibrate(forward, images.train[:256], 128)
-        correct = classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
+        correct = correctly_classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
         found[device.type] = {name: value.cpu() for name, value in statistics.items()}, correct.cpu()
     (on_cpu, classes), (on_gpu, same) = found["cpu"], found["cuda"]
     stem = min(on_cpu, key=lambda name: (not name.startswith("stem"), name))
@@ -80,5 +80,5 @@ def test_the_digits_are_learned_on_a_gpu(precision: Precision, tmp_path: Path) -
     images = load(DIGITS, seed=0).to(GPU)
     forward = partial(supernet, architecture=SPACE.largest())
     statistics = calibrate(forward, images.train[:512], 128)
-    correct = classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
+    correct = correctly_classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
     assert correct.float().mean() > 0.8

@@ -40,7 +40,7 @@ def images(run: Run, report: Report = silent) -> Dataset:
     for training must not test.
     """
     torch.set_num_threads(run.compute.threads)
-    found = dataset.load(run.recipe.data, run.recipe.seed, kept=run.data, report=report)
+    found = dataset.load(run.recipe.data, run.recipe.seed, cache=run.data, report=report)
     if run.environment.data not in (None, found.fingerprint):
         raise UsageError(
             f"data {run.recipe.data.name}: the images have changed since {run.folder} was started; restore "

@@ -14,8 +14,8 @@ from evo_bnas.binary.network import Network, save_network
 from evo_bnas.cluster.access import check_worker_resources
 from evo_bnas.data.dataset import Dataset, Images
 from evo_bnas.errors import UsageError
-from evo_bnas.evaluate.standalone import StandAlone
-from evo_bnas.evaluate.supernet import classified, error_of
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
+from evo_bnas.evaluate.supernet import correctly_classified, error_of
 from evo_bnas.files import weights_file
 from evo_bnas.files.atomic import file_name
 from evo_bnas.files.yaml_file import validate
@@ -142,7 +142,9 @@ class Retraining:
         return done
 
     def _test(self, network: Network, images: Images) -> float:
-        return error_of(classified(network.eval(), images, images.y, self.run.recipe.evaluate.batch))
+        return error_of(
+            correctly_classified(network.eval(), images, images.y, self.run.recipe.evaluate.batch)
+        )
 
     def reporter(self, key: str) -> Report:
         """Where the progress of a network is reported."""
@@ -184,7 +186,7 @@ class NetworkTraining:
         return checkpoints
 
 
-def stand_alone(run: Run, epochs: int | None, seed: int) -> StandAlone:
+def stand_alone(run: Run, epochs: int | None, seed: int) -> StandaloneEvaluator:
     """An evaluator that trains each architecture from scratch, otherwise as the recipe retrains.
 
     Networks learn from the train split alone and are scored on the search split, as with the supernet.
@@ -195,7 +197,7 @@ def stand_alone(run: Run, epochs: int | None, seed: int) -> StandAlone:
     content = run.recipe.retrain.model_dump(by_alias=True) | changes
     settings = validate(RetrainSettings, content, "--epochs")
     absolute = replace(run, folder=run.folder.absolute())  # workers have another working directory
-    return StandAlone(
+    return StandaloneEvaluator(
         run.space,
         partial(_trained_alone, NetworkTraining(absolute, settings, seed), images.train),
         search=images.search,

@@ -245,7 +245,8 @@ def test_when_the_head_is_lost_the_search_says_so_and_the_same_command_finishes_
     ray.shutdown()
     journal = tmp_path / "journal.jsonl"
     with cluster() as lost:
-        command = [sys.executable, "-m", "tests.support.ray_driver", str(tmp_path), lost.address, "40"]
+        address = lost.address
+        command = [sys.executable, "-m", "tests.support.ray_driver", str(tmp_path), address, "40"]
         driver = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
         while not journal.exists() or not read(journal).scores:
             assert driver.poll() is None
@@ -255,7 +256,7 @@ def test_when_the_head_is_lost_the_search_says_so_and_the_same_command_finishes_
         # In a graceful shutdown, the rest of the node would wait half a minute for its head.
         lost.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
     assert driver.returncode == 1
-    assert lost.address in message
+    assert address in message
     assert "same command" in message
     before = read(journal).scores
     (tmp_path / "go").touch()

@@ -22,7 +22,7 @@ from evo_bnas.archive.ranking import Estimate
 from evo_bnas.archive.score import Score
 from evo_bnas.cli import app
 from evo_bnas.errors import UsageError
-from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
 from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.plots.ranking import plot_ranking
 from evo_bnas.run import inputs
@@ -215,7 +215,7 @@ def test_what_the_search_has_scored_is_not_scored_again(
     met = set(Results.of(run).frame["key"])
     assert met & set(undisturbed["key"])
     asked: list[Any] = []
-    monkeypatch.setattr(SupernetEvaluator, "_score", counted(SupernetEvaluator._score, asked))
+    monkeypatch.setattr(SupernetEvaluator, "score", counted(SupernetEvaluator.score, asked))
     assert measure(run, 3, epochs=1).networks["supernet_error"].equals(undisturbed["supernet_error"])
     assert {architecture.key for _, architecture in asked} == set(undisturbed["key"]) - met
 
@@ -261,14 +261,14 @@ def test_too_few_networks_are_refused_before_any_is_trained(run: Run, networks: 
 
 
 def test_too_few_scores_leave_no_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    score, smallest = StandAlone._score, run.space.smallest()
+    score, smallest = StandaloneEvaluator.score, run.space.smallest()
 
-    def fail(scorer: StandAlone, architecture: Architecture) -> Score:
+    def fail(scorer: StandaloneEvaluator, architecture: Architecture) -> Score:
         if architecture != smallest:
             raise MemoryError
         return score(scorer, architecture)
 
-    monkeypatch.setattr(StandAlone, "_score", fail)
+    monkeypatch.setattr(StandaloneEvaluator, "score", fail)
     with pytest.raises(UsageError, match="and 1 of 3 could be scored"):
         measure(run, 3)
     assert not run.fidelity_csv.exists()

@@ -3,13 +3,13 @@
 import sys
 
 from evo_bnas import cli
-from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
 from evo_bnas.train import checkpoint, network
 from tests.support.run_driver import dying_at
 
 
 def between_networks() -> None:
-    StandAlone._score = dying_at(2, StandAlone._score)  # type: ignore[method-assign]
+    StandaloneEvaluator.score = dying_at(2, StandaloneEvaluator.score)  # type: ignore[method-assign]
 
 
 def inside_a_training() -> None:

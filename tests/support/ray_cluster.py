@@ -9,6 +9,7 @@ from typing import Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
+from ray._common.utils import get_default_ray_temp_dir
 from ray.cluster_utils import Cluster
 
 STORE = 80_000_000  # bytes of the object store, nearly the minimum of Ray
@@ -21,6 +22,8 @@ def cluster(cpus: int = 2) -> Iterator[Any]:
     # Without the processes that monitor it, which take time to start.
     monitors = dict.fromkeys(("include_dashboard", "include_log_monitor"), False) | {"no_monitor": True}
     head = {"num_cpus": cpus, "object_store_memory": STORE, "temp_dir": folder, **monitors}
+    # `Cluster` notes its address there, and does not create the folder.
+    os.makedirs(get_default_ray_temp_dir(), exist_ok=True)
     started: Any = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield started

@@ -56,7 +56,7 @@ def inside_a_checkpoint_write() -> None:
 
 
 def between_proposed_and_scored() -> None:
-    evaluators.SupernetEvaluator._score = dying_at(3, evaluators.SupernetEvaluator._score)  # type: ignore[method-assign]
+    evaluators.SupernetEvaluator.score = dying_at(3, evaluators.SupernetEvaluator.score)  # type: ignore[method-assign]
 
 
 def in_the_middle_of_a_journal_line() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evo_bnas.data.dataset import Images, load
-from evo_bnas.evaluate.supernet import classified, error_of
+from evo_bnas.evaluate.supernet import correctly_classified, error_of
 from evo_bnas.network.blueprint import tensors
 from evo_bnas.progress import Progress, silent
 from evo_bnas.supernet.calibration import calibrate
@@ -140,7 +140,9 @@ def test_the_digits_are_learned() -> None:
     def error() -> float:
         network = partial(supernet, architecture=small)
         statistics = calibrate(network, digits.train, 128)
-        return error_of(classified(partial(network, norm=statistics), digits.search, digits.search.y, 128))
+        return error_of(
+            correctly_classified(partial(network, norm=statistics), digits.search, digits.search.y, 128)
+        )
 
     assert error() > 0.7
     losses: list[float] = []

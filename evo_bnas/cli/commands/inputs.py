@@ -36,15 +36,15 @@ def check(
         found = checking.check(choice.settings, choice.seed, choice.space, report)
     if sheet is not None:
         try:
-            contact_sheet.draw(found.raw, found.source, choice.seed, sheet)
+            contact_sheet.draw(found.images, found.source, choice.seed, sheet)
         except OSError as failure:
             raise UsageError(f"--sheet {sheet}: {failure.strerror}; name a file to write to") from None
     if format_ is Listing.json:
         console.print_json(output.row(found) | {"sheet": sheet and str(sheet)})
     else:
         output.print_check(found, sheet)
-    if found.wrong:
-        raise UsageError("\n".join(f"wrong: {sentence}" for sentence in found.wrong))
+    if found.problems:
+        raise UsageError("\n".join(f"wrong: {problem}" for problem in found.problems))
     if choice.space is not None and not options and format_ is Listing.table:
         console.print_next("train and search", f"evo-bnas run {data}")
 

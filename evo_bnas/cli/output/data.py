@@ -7,27 +7,31 @@ from typing import Any
 import yaml
 
 from evo_bnas.cli.console import print_table, say
-from evo_bnas.data.check import Checked
-from evo_bnas.data.split import Parts
+from evo_bnas.data.check import CheckedData
+from evo_bnas.data.split import Splits
 from evo_bnas.plots.contact_sheet import MOST_CLASSES
 
 _FIRST = 5  # of a list of images
 
 
-def print_check(found: Checked, sheet: Path | None) -> None:
+def print_check(found: CheckedData, sheet: Path | None) -> None:
     """Everything but what is wrong: counts, sizes, colours, duplicates, and the line of a recipe."""
-    settings, source, raw = found.settings, found.source, found.raw
+    settings, source, images = found.settings, found.source, found.images
     where = f" {settings.path}: {source.files:,} files," if settings.path else ":"
-    published = "" if raw.test is None else f", of which {raw.test.sum():,} are published as the test part"
+    published = (
+        ""
+        if images.is_test is None
+        else f", of which {images.is_test.sum():,} are published as the test part"
+    )
     classes = f"{len(source.classes):,} classes"
-    say(f"data       {settings.name}{where} {len(raw.labels):,} images{published}, {classes}")
+    say(f"data       {settings.name}{where} {len(images.labels):,} images{published}, {classes}")
     say(f"in files   {_shapes(found.shapes)}")
     say(f"decoded    {_by(source.image)}, values 0 to {source.white}")
     say(f"mean       {_numbers(found.mean)} per channel of the train part; deviation {_numbers(found.std)}")
     say(f"duplicates {_duplicates(found)}")
     say(f"spaces     {', '.join(found.spaces) or 'no shipped one takes images of this size'}")
     for title, lines in (
-        ("unread", raw.skipped),
+        ("unread", images.skipped),
         ("the same image twice in a part", [" = ".join(pair) for pair in found.duplicates.within]),
         ("the same image in train and test part", [" = ".join(pair) for pair in found.duplicates.between]),
     ):
@@ -35,7 +39,7 @@ def print_check(found: Checked, sheet: Path | None) -> None:
             say(f"\n{title}" + (f", the first {_FIRST} of {len(lines):,}:" if len(lines) > _FIRST else ":"))
             say("\n".join(f"  {line}" for line in lines[:_FIRST]))
     say()
-    columns = [*(Parts._fields if found.parts else ()), "all"]
+    columns = [*(Splits._fields if found.splits else ()), "all"]
     rows = [[name, *(f"{count:,}" for count in counts)] for name, counts in found.counts().items()]
     print_table(["class", *columns], rows, left=["class"])
     if sheet is not None:
@@ -44,7 +48,7 @@ def print_check(found: Checked, sheet: Path | None) -> None:
     say(f"\n{recipe_line(found)}")
 
 
-def recipe_line(found: Checked) -> str:
+def recipe_line(found: CheckedData) -> str:
     """The line of a recipe that reads this data set."""
     said = _settings(found)
     if "size" in said and len(set(said["size"])) == 1:
@@ -52,9 +56,9 @@ def recipe_line(found: Checked) -> str:
     return "data: " + yaml.safe_dump(said, default_flow_style=True, sort_keys=False, width=10_000).strip()
 
 
-def row(found: Checked) -> dict[str, Any]:
+def row(found: CheckedData) -> dict[str, Any]:
     """The same as JSON values, with what is wrong."""
-    columns = [*(Parts._fields if found.parts else ()), "all"]
+    columns = [*(Splits._fields if found.splits else ()), "all"]
     return {
         "data": _settings(found),
         "files": found.source.files,
@@ -64,18 +68,18 @@ def row(found: Checked) -> dict[str, Any]:
         "classes": {name: dict(zip(columns, counts, strict=True)) for name, counts in found.counts().items()},
         "mean": found.mean,
         "std": found.std,
-        "test_published": found.raw.test is not None,
+        "test_published": found.images.is_test is not None,
         "duplicates": {"within": found.duplicates.within, "between": found.duplicates.between},
-        "skipped": found.raw.skipped,
+        "skipped": found.images.skipped,
         "spaces": found.spaces,
-        "wrong": found.wrong,
+        "wrong": found.problems,
     }
 
 
-def _settings(found: Checked) -> dict[str, Any]:
+def _settings(found: CheckedData) -> dict[str, Any]:
     """What a recipe has to say."""
     said = found.settings.model_dump(mode="json", exclude_defaults=True)
-    if not found.raw.skipped:
+    if not found.images.skipped:
         del said["skip_bad"]  # which was assumed, to go on
     return said
 
@@ -92,7 +96,7 @@ def _shapes(shapes: Counter[tuple[int, int, int]]) -> str:
     return f"{', '.join(parts)}; most often {_by(usual)} ({100 * count / total:.0f} %)"
 
 
-def _duplicates(found: Checked) -> str:
+def _duplicates(found: CheckedData) -> str:
     within, between = len(found.duplicates.within), len(found.duplicates.between)
     if not within + between:
         return "none: no image is there twice"
