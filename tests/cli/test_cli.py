@@ -220,7 +220,7 @@ def test_what_cannot_be_drawn_leaves_no_file(words: list[str], message: str, tmp
         ("data: {name: digit}", 'did you mean "digits"?'),
         ("pick: {limits: {ops: 1}}", "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
         ("search: {limits: {ops: 1}}", "no network of elastic-8 has ops ≤ 1; the smallest has 6,208"),
-        ("search: [unclosed", "is no YAML"),
+        ("search: [unclosed", "is not valid YAML"),
         ("seed: !!python/object/apply:os.system ['touch hacked']", "use plain values"),
         ("engine: {workers: 0}", "workers"),
     ],

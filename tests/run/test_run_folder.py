@@ -166,7 +166,7 @@ def test_a_broken_file_is_named(folder: Path, name: str) -> None:
     (folder / name).write_text("{broken: ")
     with pytest.raises(UsageError) as raised:
         Run.open(folder)
-    assert str(raised.value).startswith(f"{folder / name}: is no YAML")
+    assert str(raised.value).startswith(f"{folder / name}: is not valid YAML")
 
 
 def test_a_space_that_was_edited_is_named(folder: Path) -> None:
