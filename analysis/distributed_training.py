@@ -27,10 +27,10 @@ from evo_bnas.space.catalogue import load
 from evo_bnas.supernet.samplers import uniform
 from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
 from evo_bnas.train.ranks import ALONE, Ranks
 from evo_bnas.train.settings import AugmentationSettings, TrainingSettings
-from evo_bnas.train.supernet import train_supernet
+from evo_bnas.train.stage import Stage
+from evo_bnas.train.supernet import SupernetTraining
 
 Turn = Callable[[int], float]  # seconds of one turn, by its number
 
@@ -69,12 +69,11 @@ def learner(work: Work, ranks: Ranks, threads: int, folder: Path) -> Turn:
     images = Images(pixels, labels, mean=moments, std=moments)
 
     def turn(number: int) -> float:
-        schedule = Schedule(
-            TrainingSettings(epochs=1, batch=work.batch), 1, number, AugmentationSettings(crop=4, flip=True)
-        )
+        settings = TrainingSettings(epochs=1, batch=work.batch)
+        stage = Stage("supernet", settings, number, AugmentationSettings(crop=4, flip=True))
         checkpoint = Checkpoint(folder / f"{ranks.rank}-of-{ranks.count}.safetensors")
         begin = time.perf_counter()
-        train_supernet(supernet, images, schedule, uniform, checkpoint=checkpoint, ranks=ranks)
+        SupernetTraining(supernet, images, stage, uniform).run(checkpoint, ranks=ranks)
         seconds = time.perf_counter() - begin
         checkpoint.remove()
         return seconds

@@ -11,7 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,10 +25,11 @@ from evo_bnas.archive.ranking import Agreement, agreement
 from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.network import Network
 from evo_bnas.binary.sign import SignGradient
+from evo_bnas.binary.weights import Weights
 from evo_bnas.cli import console
 from evo_bnas.data.dataset import Dataset, load
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.evaluate.supernet import classified, error_of
+from evo_bnas.evaluate.supernet import correctly_classified, error_of
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.files.atomic import write_bytes
 from evo_bnas.files.shipped import shipped
@@ -39,12 +40,12 @@ from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.samplers import SAMPLERS
 from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
+from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, generator, torch_seed
-from evo_bnas.train.retrain import retrain
 from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.supernet import train_supernet
-from evo_bnas.train.teacher import Teacher
+from evo_bnas.train.stage import Stage
+from evo_bnas.train.supernet import SupernetTraining
+from evo_bnas.train.teacher import NO_TEACHER, InPlaceTeacher, NetworkTeacher, Teacher
 
 _SPACE = "tiny-8"
 _BATCH, _LR = 64, 5e-3  # of training, as the recipe digits has them
@@ -105,75 +106,52 @@ def train(way: Way, seed: int, space: Space, dataset: Dataset, seconds: float, s
     epochs = _epochs(way, space, dataset, teacher, seconds * way.budget, scratch)
     started = time.process_time()
     real = round(epochs * way.real_share)
-    for weights, share in (("real", real), ("binary", epochs - real)):
-        if share:
-            _train(way, supernet, dataset, teacher, _schedule(share, seed), weights == "real", scratch)
+    if real:
+        _train(way, supernet, dataset, teacher, _stage(way, real, seed, "real"), scratch)
+    if epochs - real:
+        _train(way, supernet, dataset, teacher, _stage(way, epochs - real, seed), scratch)
     spent = time.process_time() - started
     sizes = CALIBRATIONS if way == WAYS[0] else (_CALIBRATION,)
     networks = list(space.enumerate())
     return Outcome(epochs, spent, {size: _judge(supernet, networks, dataset, seed, size) for size in sizes})
 
 
-def _epochs(
-    way: Way, space: Space, dataset: Dataset, teacher: Teacher | None, seconds: float, scratch: Path
-) -> int:
+def _epochs(way: Way, space: Space, dataset: Dataset, teacher: Teacher, seconds: float, scratch: Path) -> int:
     """How many epochs fit, by what a few of a supernet of their own take once everything is loaded."""
     trial = SHARINGS[way.sharing](space, 0)
-    _train(way, trial, dataset, teacher, _schedule(1, 0), False, scratch)
+    _train(way, trial, dataset, teacher, _stage(way, 1, 0), scratch)
     started = time.process_time()
-    _train(way, trial, dataset, teacher, _schedule(_TRIAL_EPOCHS, 1), False, scratch)
+    _train(way, trial, dataset, teacher, _stage(way, _TRIAL_EPOCHS, 1), scratch)
     return max(round(seconds * _TRIAL_EPOCHS / (time.process_time() - started)), 1)
 
 
 def _train(
-    way: Way,
-    supernet: Supernet,
-    dataset: Dataset,
-    teacher: Teacher | None,
-    schedule: Schedule,
-    real: bool,
-    scratch: Path,
+    way: Way, supernet: Supernet, dataset: Dataset, teacher: Teacher, stage: Stage, scratch: Path
 ) -> None:
     checkpoint = Checkpoint(scratch)
     checkpoint.remove()
-    train_supernet(
-        supernet,
-        dataset.train,
-        schedule,
-        SAMPLERS[way.sampler],
-        mode=Mode("real" if real else "binary", way.sign_gradient),
-        teacher=teacher,
-        checkpoint=checkpoint,
-    )
+    SupernetTraining(supernet, dataset.train, stage, SAMPLERS[way.sampler], teacher).run(checkpoint)
     checkpoint.remove()
 
 
-def _teacher(way: Way, space: Space, dataset: Dataset, scratch: Path) -> Teacher | None:
+def _teacher(way: Way, space: Space, dataset: Dataset, scratch: Path) -> Teacher:
     if way.teacher == "none":
-        return None
+        return NO_TEACHER
     if way.teacher == "in-place":
-        return "in-place"
+        return InPlaceTeacher(space.largest())
     network = Network(space.draw(space.largest()), seed=torch_seed(0, Stream.WEIGHTS))
     checkpoint = Checkpoint(scratch)
     checkpoint.remove()
-    retrain(
-        network,
-        dataset.train,
-        _schedule(_TEACHER_EPOCHS, 0),
-        stage="teacher",
-        mode=Mode("real"),
-        precision="float32",
-        checkpoint=checkpoint,
-        report=lambda _: None,
-    )
+    stage = replace(_stage(way, _TEACHER_EPOCHS, 0, "real"), mode=Mode("real"))
+    train_network(network, dataset.train, stage, checkpoint=checkpoint)
     checkpoint.remove()
     network.set_statistics(calibrate(partial(network.run, mode=Mode("real")), dataset.train, _SCORED_BATCH))
-    network.eval()
-    return lambda images: network(images, Mode("real"))
+    return NetworkTeacher(network.eval(), Mode("real"))
 
 
-def _schedule(epochs: int, seed: int) -> Schedule:
-    return Schedule(TrainingSettings(epochs=epochs, batch=_BATCH, lr=_LR), epochs, seed)
+def _stage(way: Way, epochs: int, seed: int, weights: Weights = "binary") -> Stage:
+    settings = TrainingSettings(epochs=epochs, real_epochs=epochs, batch=_BATCH, lr=_LR)
+    return Stage("supernet", settings, seed, mode=Mode(weights, way.sign_gradient))
 
 
 def _judge(
@@ -187,7 +165,9 @@ def _judge(
         own = partial(supernet, architecture=network)
         statistics = calibrate(own, chosen, _SCORED_BATCH)
         return error_of(
-            classified(partial(own, norm=statistics), dataset.search, dataset.search.y, _SCORED_BATCH)
+            correctly_classified(
+                partial(own, norm=statistics), dataset.search, dataset.search.y, _SCORED_BATCH
+            )
         )
 
     return {network.key: error(network) for network in networks}

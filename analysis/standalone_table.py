@@ -11,7 +11,7 @@ import argparse
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -21,7 +21,6 @@ import torch
 
 from analysis import command
 from evo_bnas.archive.journal import Journal
-from evo_bnas.binary.execute import BINARY
 from evo_bnas.binary.network import Network
 from evo_bnas.cli import console
 from evo_bnas.cluster.access import open_engine
@@ -29,10 +28,10 @@ from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.data.dataset import Dataset, Images, load
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.evaluate.protocol import EvaluationProtocol
-from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
 from evo_bnas.files.atomic import file_name, write_bytes
 from evo_bnas.files.yaml_file import validate
-from evo_bnas.progress import Report, silent
+from evo_bnas.progress import Report
 from evo_bnas.search.design import Design
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
@@ -40,10 +39,10 @@ from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
+from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, torch_seed
-from evo_bnas.train.retrain import retrain
 from evo_bnas.train.settings import TrainingSettings
+from evo_bnas.train.stage import Stage
 
 BATCH = 128  # of calibration and scoring
 ATTEMPTS = 2  # at a training that fails
@@ -55,16 +54,16 @@ class Task:
 
     space: Space
     dataset: Dataset
-    schedule: Schedule
+    stage: Stage
 
     @property
     def unseen(self) -> Images:
         """The search and the test part together, which no training sees."""
         return self.dataset.search.join(self.dataset.test)
 
-    def scorer(self, seed: int, scratch: Path) -> StandAlone:
+    def scorer(self, seed: int, scratch: Path) -> StandaloneEvaluator:
         """What trains and scores networks with one seed."""
-        own = replace(self, schedule=replace(self.schedule, seed=seed))
+        own = replace(self, stage=replace(self.stage, seed=seed))
         conditions = EvaluationProtocol(
             data=self.dataset.fingerprint,
             images=len(self.unseen),
@@ -73,28 +72,19 @@ class Task:
             threads=torch.get_num_threads(),
             device="cpu",
         )
-        return StandAlone(
+        return StandaloneEvaluator(
             self.space,
             partial(own.trained, scratch),
             search=self.unseen,
             protocol=conditions,
-            training=asdict(own.schedule),
+            training=own.stage.settings.model_dump(mode="json") | {"seed": seed},
         )
 
     def trained(self, scratch: Path, architecture: Architecture, protocol: str) -> Network:
         """A network trained from scratch, or from its checkpoint in the folder on, and calibrated."""
-        network = Network(self.space.draw(architecture), seed=torch_seed(self.schedule.seed, Stream.WEIGHTS))
+        network = Network(self.space.draw(architecture), seed=torch_seed(self.stage.seed, Stream.WEIGHTS))
         checkpoint = Checkpoint(scratch / f"{file_name(f'{protocol}-{architecture.key}')}.safetensors")
-        retrain(
-            network,
-            self.dataset.train,
-            self.schedule,
-            stage="alone",
-            mode=BINARY,
-            precision="float32",
-            checkpoint=checkpoint,
-            report=silent,
-        )
+        train_network(network, self.dataset.train, self.stage, checkpoint=checkpoint)
         checkpoint.remove()
         network.set_statistics(calibrate(network.run, self.dataset.train, BATCH))
         return network.eval()
@@ -147,7 +137,7 @@ def write(task: Task, by_seed: dict[int, dict[str, float]], path: Path) -> None:
         "genes": [gene.name for gene in task.space.genes],
         "data": task.dataset.card().model_dump(mode="json"),
         "errors": "share of wrong answers on the search and the test part together, which no training saw",
-        "training": asdict(task.schedule) | {"seed": "the number in the column's name"},
+        "training": task.stage.settings.model_dump(mode="json") | {"seed": "the number in the column's name"},
         "torch": torch.__version__.partition("+")[0],
         "summary": summary(by_seed),
     }
@@ -188,8 +178,8 @@ def _study(asked: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
     dataset = load(DataSettings(name=asked.data), seed=0)
     space = catalogue.load(asked.space).fit(dataset.image, len(dataset.classes))
-    schedule = Schedule(TrainingSettings(epochs=asked.epochs, batch=64, lr=1e-2), asked.epochs, 0)
-    task = Task(space, dataset, schedule)
+    settings = TrainingSettings(epochs=asked.epochs, batch=64, lr=1e-2)
+    task = Task(space, dataset, Stage("alone", settings, seed=0))
     folder = asked.folder / f"{space.name}-{asked.data}-{asked.epochs}"
     folder.mkdir(parents=True, exist_ok=True)
     engine = validate(EngineSettings, {"workers": asked.workers, "address": asked.address}, "--workers")

@@ -1,4 +1,4 @@
-"""This machine: its cores and processor, and the versions of what runs on it."""
+"""This machine: its cores and processor, and the versions of the software on it."""
 
 import os
 import platform
@@ -7,39 +7,42 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
 
+def cores(root: Path = Path("/")) -> int:
+    """The number of cores that this process may use: at least 1, at most its CPU affinity and its quota.
 
-def cores() -> int:
-    """Cores that this process may use: by affinity and by the CPU quota of its control group (Linux)."""
+    The quota is that of its control groups (Linux), rounded down. `root` is the root of the file system.
+    """
     affinity = getattr(os, "sched_getaffinity", None)
     available = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, int(min([available, *_quotas()])))
+    return max(1, int(min([available, *_quotas(root)])))
 
 
-def _quotas() -> Iterator[float]:
-    """Cores that each enclosing control group allows: `cpu.max` of version 2, `cpu.cfs_*` of version 1."""
+def _quotas(root: Path) -> Iterator[float]:
+    """The quota of each enclosing control group, in cores, if it has one; versions 1 and 2 of cgroups."""
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        root = _CGROUPS / "cpu" if "cpu" in controllers.split(",") else _CGROUPS
-        if controllers and root == _CGROUPS:
-            continue  # a hierarchy of version 1 that does not limit CPUs
-        own = root / path.lstrip("/")
-        # In a container the path may be that of the host; then the mount itself is the container's group.
-        for group in (folder for folder in (own, *own.parents) if folder.is_relative_to(root)):
-            quota, period = _limit(group)
+        mount = root / "sys/fs/cgroup"
+        if controllers:  # version 1: a mount for each set of controllers
+            if "cpu" not in controllers.split(","):
+                continue
+            mount = mount / "cpu"
+        own = mount / path.lstrip("/")
+        # In a container, the path may be the one on the host; then the mount itself is the container's group.
+        for group in (folder for folder in (own, *own.parents) if folder.is_relative_to(mount)):
+            quota, period = _quota_and_period(group)
             if quota > 0:
                 yield quota / period
 
 
-def _limit(group: Path) -> tuple[float, float]:
-    """Quota and period of one control group in microseconds; a quota of -1 means no limit."""
+def _quota_and_period(group: Path) -> tuple[float, float]:
+    """Quota and period of a control group in microseconds; the quota is -1 if there is no limit."""
     try:
-        if (group / "cpu.max").exists():
+        if (group / "cpu.max").exists():  # version 2
             quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()
             return (-1.0 if quota == "max" else float(quota)), float(period)
         texts = [(group / f"cpu.cfs_{name}_us").read_text(encoding="utf-8") for name in ("quota", "period")]
@@ -58,24 +61,24 @@ def processor() -> str:
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Versions of Python and of those packages that are installed."""
-    found = {"python": platform.python_version()}
+    """The versions of Python and of those packages that are installed."""
+    installed = {"python": platform.python_version()}
     for package in packages:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def commit() -> str | None:
     """The commit of the checkout that this code runs from, with "-dirty" after changes; None without one."""
     root = Path(__file__).resolve().parents[1]
     if not (root / ".git").exists():
-        return None  # installed: a repository further up belongs to something else
+        return None  # installed: a repository further up does not hold this code
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return None
-    return answer.stdout.strip() or None
+    return result.stdout.strip() or None

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from evo_bnas.data.dataset import load
-from evo_bnas.evaluate.supernet import classified
-from evo_bnas.progress import silent
+from evo_bnas.evaluate.supernet import correctly_classified
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.samplers import uniform
 from evo_bnas.supernet.supernet import Supernet
@@ -16,9 +15,9 @@ from evo_bnas.train.augment import augment
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.precision import Precision
 from evo_bnas.train.settings import AugmentationSettings
-from evo_bnas.train.supernet import train_supernet
+from evo_bnas.train.supernet import SupernetTraining
 from tests.support.digits import DIGITS
-from tests.support.schedules import schedule
+from tests.support.stages import stage
 from tests.support.strategies import SPACES
 
 pytestmark = pytest.mark.gpu
@@ -30,13 +29,8 @@ SPACE = SPACES["elastic-8"]
 def trained(device: torch.device, folder: Path, epochs: int, precision: Precision = "float32") -> Supernet:
     images = load(DIGITS, seed=0).to(device).train
     supernet = Supernet(SPACE, seed=0).to(device)
-    stage = schedule(
-        epochs=epochs, batch=64, lr=5e-3, weight_decay=5e-6, seed=0, augment=AugmentationSettings(crop=1)
-    )
-    checkpoint = Checkpoint(folder / f"{device.type}.safetensors")
-    train_supernet(
-        supernet, images, stage, uniform, precision=precision, checkpoint=checkpoint, report=silent
-    )
+    short = stage(epochs, batch=64, lr=5e-3, augment=AugmentationSettings(crop=1), precision=precision)
+    SupernetTraining(supernet, images, short, uniform).run(Checkpoint(folder / f"{device.type}.safetensors"))
     return supernet
 
 
@@ -48,7 +42,7 @@ def test_statistics_and_classes_are_those_of_the_cpu(end: str) -> None:
         supernet, images = Supernet(SPACE, seed=0).to(device), load(DIGITS, seed=0).to(device)
         forward = partial(supernet, architecture=architecture)
         statistics = calibrate(forward, images.train[:256], 128)
-        correct = classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
+        correct = correctly_classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
         found[device.type] = {name: value.cpu() for name, value in statistics.items()}, correct.cpu()
     (on_cpu, classes), (on_gpu, same) = found["cpu"], found["cuda"]
     stem = min(on_cpu, key=lambda name: (not name.startswith("stem"), name))
@@ -69,19 +63,15 @@ def test_nothing_in_a_training_step_waits_for_the_gpu(tmp_path: Path) -> None:
     warnings: list[str] = []
     images = load(DIGITS, seed=0).to(GPU).train
     supernet = Supernet(SPACE, seed=0).to(GPU)
-    stage = schedule(
-        epochs=1, batch=16, lr=5e-3, weight_decay=5e-6, seed=0, augment=AugmentationSettings(crop=1)
-    )
+    short = stage(1, batch=16, lr=5e-3, augment=AugmentationSettings(crop=1))
     torch.cuda.set_sync_debug_mode("warn")
     try:
         with pytest.warns(UserWarning, match="synchroniz") as caught:
-            train_supernet(
-                supernet, images, stage, uniform, checkpoint=Checkpoint(tmp_path / "c"), report=silent
-            )
+            SupernetTraining(supernet, images, short, uniform).run(Checkpoint(tmp_path / "c"))
         warnings = [str(one.message) for one in caught]
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert len(warnings) < schedule.steps(len(images))
+    assert len(warnings) < short.steps(len(images))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -90,5 +80,5 @@ def test_the_digits_are_learned_on_a_gpu(precision: Precision, tmp_path: Path) -
     images = load(DIGITS, seed=0).to(GPU)
     forward = partial(supernet, architecture=SPACE.largest())
     statistics = calibrate(forward, images.train[:512], 128)
-    correct = classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
+    correct = correctly_classified(partial(forward, norm=statistics), images.search, images.search.y, 128)
     assert correct.float().mean() > 0.8

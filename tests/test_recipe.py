@@ -123,7 +123,7 @@ def test_the_hash_depends_on_the_values() -> None:
         ("supernet.sign_gradient=sign", "--set: supernet.sign_gradient: input should be 'ste', 'approx' or"),
         (
             "supernet.sign_clip=1.25",
-            "--set: supernet: sign_clip belongs to sign_gradient ste, not approx; leave it out",
+            "--set: supernet: sign_clip",
         ),
         ("supernet.real_epochs=-1", "supernet.real_epochs: input should be greater than or equal to 0"),
         ("supernet.warm_up=60", "--set: supernet: warm_up of 60 epochs must be shorter than epochs (60)"),

@@ -1,4 +1,4 @@
-"""Where a cluster is: what the recipe or the environment says, and whether something answers there."""
+"""The address of a cluster, from the recipe or the environment, and whether it can be reached."""
 
 import os
 import socket
@@ -6,36 +6,36 @@ import socket
 from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.errors import UsageError
 
-KNOCK_SECONDS = 2.0
+CONNECT_SECONDS = 2.0  # timeout
 
 
 def address_of(settings: EngineSettings) -> str:
-    """The recipe's address, else that in RAY_ADDRESS: host:port or auto; local is a cluster of one's own.
+    """The recipe's address, else RAY_ADDRESS: host:port, auto, or local for a cluster started here.
 
-    Raises UsageError for an address of Ray's client.
+    Raises UsageError for an address of Ray Client (ray://).
     """
     address = settings.address or os.environ.get("RAY_ADDRESS") or "local"
     if "://" in address:
         raise UsageError(
-            f"engine.address: {address}: give host:port or auto and run on a node of the cluster, "
+            f"engine.address: {address}: use host:port or auto, and run on a node of the cluster, "
             "for instance with `ray job submit`"
         )
     return address
 
 
-def need_answer(settings: EngineSettings) -> str:
-    """The address; raises UsageError where it names a port that nobody listens at."""
+def reachable_address(settings: EngineSettings) -> str:
+    """The address; raises UsageError if it is a host and port that cannot be reached."""
     address = address_of(settings)
-    if address not in ("local", "auto") and not answers(address):
-        raise UsageError(f"engine.address: no Ray cluster answers at {address}; begin one with `ray start`")
+    if address not in ("local", "auto") and not is_reachable(address):
+        raise UsageError(f"engine.address: no Ray cluster answers at {address}; start one with `ray start`")
     return address
 
 
-def answers(address: str) -> bool:
+def is_reachable(address: str) -> bool:
     """Whether something listens at host:port."""
     host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS):
+        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS):
             return True
     except (OSError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster, which is started here where no address is given."""
+"""The connection to a Ray cluster; without an address, a cluster is started on this machine."""
 
 import logging
 import os
@@ -12,31 +12,33 @@ from typing import Any
 import ray
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from evo_bnas.cluster.address import KNOCK_SECONDS, answers, need_answer
-from evo_bnas.cluster.own_folder import own_folder
+from evo_bnas.cluster.address import CONNECT_SECONDS, is_reachable, reachable_address
+from evo_bnas.cluster.local_folder import local_folder
 from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.errors import ClusterError, UsageError
 from evo_bnas.interrupt import deferred
 from evo_bnas.machine import cores
 
-# Ray ends a driver whose head is lost for 60 s, and nothing can catch that.
-_LOST_SECONDS = 8.0
+# Without an answer from the head, after which it is lost. Ray itself kills a driver after 60 s, and nothing
+# can catch that.
+LOST_SECONDS = 8.0
 
 
 @dataclass
 class Session:
-    """A cluster that this process is connected to."""
+    """A connection to a cluster."""
 
     head: str  # host:port
-    local: bool  # started here, and gone with this process
-    _knocked: float = 0.0  # when
-    _silent: float | None = None  # since when the head does not answer
+    local: bool  # started here; it ends with this process
+    _checked: float = 0.0  # time of the last check
+    _down_since: float | None = None  # when the head stopped answering
 
-    def slots(self, settings: EngineSettings) -> int:
-        """How many workers the nodes have resources for; raises UsageError where it is not one.
+    def room(self, settings: EngineSettings) -> int:
+        """How many of the workers the nodes have resources for; raises UsageError if there is none.
 
-        A cluster of one's own has to have room for all; to another one nodes may come later.
+        A local cluster must have room for all of them; nodes may join another cluster later.
         """
         nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
         needs = {"CPU": settings.cpus, "GPU": settings.gpus}
@@ -45,93 +47,98 @@ class Session:
             for node in nodes
         )
         if room == 0 or (self.local and room < settings.workers):
-            has = ", ".join(f"{sum(node.get(name, 0) for node in nodes):g} {name}" for name in needs)
+            total = ", ".join(f"{sum(node.get(name, 0) for node in nodes):g} {name}" for name in needs)
             where = "this machine" if self.local else f"the cluster at {self.head}"
             raise UsageError(
-                f"engine: {settings.workers} workers of {settings.cpus:g} CPU and "
-                f"{settings.gpus:g} GPU do not fit: {where} has {has} on {len(nodes)} "
-                "nodes; ask for less, or start nodes that have it"
+                f"engine.workers: {settings.workers} with {settings.cpus:g} CPU and {settings.gpus:g} GPU "
+                f"each do not fit: {where} has {total} on {len(nodes)} nodes; use fewer workers, reduce "
+                "engine.cpus or engine.gpus, or start larger nodes"
             )
         return min(room, settings.workers)
 
     def check(self) -> None:
-        """Knock at the head now and then; raises ClusterError when it has not answered for a while."""
-        if monotonic() - self._knocked > KNOCK_SECONDS:
-            self.answers()
-        if self._silent is not None and monotonic() - self._silent > _LOST_SECONDS:
+        """Check the head from time to time; raises ClusterError if it has not answered for a while."""
+        if monotonic() - self._checked > CONNECT_SECONDS:
+            self.is_up()
+        if self._down_since is not None and monotonic() - self._down_since > LOST_SECONDS:
             raise ClusterError(
-                f"the head of the cluster at {self.head} is lost; what was scored is saved, and the same "
-                "command goes on when it is back (--address names another cluster)"
+                f"the head of the cluster at {self.head} is lost; all recorded scores are saved, and the "
+                "same command resumes once it is back (--address names another cluster)"
             )
 
-    def answers(self) -> bool:
-        """Whether the head is there; while it is not, Ray blocks at nearly every question."""
-        self._knocked = monotonic()
-        if answers(self.head):
-            self._silent = None
-        elif self._silent is None:
-            self._silent = self._knocked
-        return self._silent is None
+    def is_up(self) -> bool:
+        """Whether the head answers; while it does not, nearly every call of Ray blocks."""
+        self._checked = monotonic()
+        if is_reachable(self.head):
+            self._down_since = None
+        elif self._down_since is None:
+            self._down_since = self._checked
+        return self._down_since is None
 
 
 @contextmanager
 def connected(settings: EngineSettings) -> Iterator[Session]:
-    """A session that ends with the block; of a cluster that it started nothing is left.
+    """A session that ends with the block; a cluster that was started for it is removed.
 
-    The address is the recipe's, else that in RAY_ADDRESS. Raises UsageError where none answers, where it
-    wants a token that is not here, or where it runs another Python or Ray.
+    The address is the recipe's, else RAY_ADDRESS. Raises UsageError if no cluster answers there, if it needs
+    a token that is missing here, or if it runs another version of Python or Ray.
     """
-    address = need_answer(settings)
+    address = reachable_address(settings)
     local = address == "local"
-    own = ExitStack()
+    resources = ExitStack()
     try:
         try:
-            options = _started_here(own) if local else {}
-            # Ray reads these once a process, which may have had another cluster before.
+            options = _local_options(resources) if local else {}
+            # Ray reads these once per process, which may have been connected to another cluster before.
             Config.initialize("")
             AuthenticationTokenLoader.instance().reset_cache()
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (RayError, OSError, RuntimeError, ValueError) as failure:
-            raise UsageError(f"engine.address: {address}: {_why(failure, local)}") from None
+            raise UsageError(f"engine.address: {address}: {_reason(failure, local)}") from None
         yield Session(ray.get_runtime_context().gcs_address, local)
     finally:
-        with deferred() as interrupted:  # Ctrl-C at this point would leave something behind
+        with deferred() as interrupted:  # Ctrl-C here would leave processes or files behind
             ray.shutdown()
-            own.close()
+            resources.close()
         if interrupted():
             raise KeyboardInterrupt
 
 
-def _started_here(own: ExitStack) -> dict[str, Any]:
-    """Ray's settings for a cluster on this machine, whose folder and token go when the stack is closed."""
-    folder = own.enter_context(own_folder())
-    own.enter_context(_own_token())
+def on_this_node() -> NodeAffinitySchedulingStrategy:
+    """Keeps an actor on the driver's node."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+def _local_options(resources: ExitStack) -> dict[str, Any]:
+    """Options of ray.init for a cluster on this machine; closing the stack removes its folder and token."""
+    folder = resources.enter_context(local_folder())
+    resources.enter_context(_local_token())
     return {"num_cpus": cores(), "include_dashboard": False, "_temp_dir": str(folder)}
 
 
 @contextmanager
-def _own_token() -> Iterator[None]:
-    """A token in the environment of all that is started meanwhile.
+def _local_token() -> Iterator[None]:
+    """Put a new token into the environment, for the processes of a local cluster.
 
-    Ray would leave one in the home folder, and demand one of every cluster that this process meets later.
+    Otherwise Ray would write one to the home folder, and from then on demand it of every cluster.
     """
-    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    before = {name: os.environ[name] for name in own if name in os.environ}
-    os.environ.update(own)
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    before = {name: os.environ[name] for name in token if name in os.environ}
+    os.environ.update(token)
     try:
         yield
     finally:
-        for name in own:
+        for name in token:
             del os.environ[name]
         os.environ.update(before)
 
 
-def _why(failure: Exception, local: bool) -> str:
-    """Why there is no session, in a line; a cluster does not say that what it missed was a token."""
-    said = failure.message if isinstance(failure, AuthenticationError) else " ".join(str(failure).split())
+def _reason(failure: Exception, local: bool) -> str:
+    """Why the connection failed, in one line. Ray does not say that a token was missing."""
+    text = failure.message if isinstance(failure, AuthenticationError) else " ".join(str(failure).split())
     if local or not isinstance(failure, (AuthenticationError, ConnectionError)):
-        return said
-    return f"{said}; if it has tokens: set RAY_AUTH_MODE=token, and bring its token to ~/.ray/auth_token"
+        return text
+    return f"{text}; if the cluster needs a token: set RAY_AUTH_MODE=token and copy it to ~/.ray/auth_token"
 
 
 def _nodes() -> list[dict[str, Any]]:

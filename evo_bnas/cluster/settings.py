@@ -7,25 +7,25 @@ from pydantic import model_validator
 from evo_bnas.files.yaml_file import Settings
 from evo_bnas.quantity import Count, NotNegative, Positive
 
-# Keys that choose the resources of a run. They do not change its results.
+# Keys that choose the resources of a run; they do not change its results.
 RESOURCES = ("workers", "cpus", "gpus", "address", "synchronous", "deadline")
 
 
 class EngineSettings(Settings):
-    """Where and how the work is computed."""
+    """The machines and processes of a run, and how they compute."""
 
-    workers: Count = 1  # processes that score, or train one network each; more than one needs Ray
+    workers: Count = 1  # processes, each scoring or training one network at a time; more than one needs Ray
     cpus: NotNegative = 1  # per worker, as Ray counts them
     gpus: NotNegative = 0  # per worker
     address: str | None = None  # of a Ray cluster; default: RAY_ADDRESS, otherwise a cluster started here
-    # Finish every batch before the next: the journal is then that of one worker, whatever their number.
+    # Finish every batch before the next one: the journal then does not depend on the number of workers.
     synchronous: bool = False
-    # Seconds per evaluation in a search; default: 10 times the slowest so far, at least 10 minutes.
-    # Trainings have no deadline.
+    # Timeout of an evaluation in a search, in seconds; default: 10 times the slowest so far, but at least 10
+    # minutes. Trainings have no timeout.
     deadline: Positive | None = None
     threads: Count | None = None  # default: all cores; with several workers or ranks, `cpus` for each
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    # Of training. auto: bfloat16 on a GPU, float32 on a CPU, since few CPUs multiply bfloat16 faster.
+    # Of training. auto: bfloat16 on a GPU; float32 on a CPU, since few CPUs are faster in bfloat16.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @model_validator(mode="after")
@@ -40,5 +40,5 @@ class EngineSettings(Settings):
         return self.workers > 1 or self.address is not None
 
     def at_most(self, workers: int) -> Self:
-        """The same with no more workers than there is work for."""
+        """The same settings with at most this many workers."""
         return self.model_copy(update={"workers": min(self.workers, workers)})

@@ -1,16 +1,14 @@
-"""Training on several ranks of a Ray cluster: the driver keeps the checkpoint, whatever becomes of them."""
+"""Training on several ranks of a Ray cluster. Only the driver keeps the checkpoint, so ranks may be lost."""
 
 import logging
 import os
 import pickle
-from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-# Read when Ray Train begins: restarts are the driver's business, so nobody else has to watch the nodes.
+# Ray Train reads this when it is imported. Nothing needs to watch the nodes: the driver restarts the ranks.
 os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
 
 import ray
@@ -20,176 +18,157 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer, get_device
 from ray.util.queue import Empty, Queue
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from torch import Tensor, nn
+from torch import Tensor
 
-from evo_bnas.cluster.session import Session, connected
+from evo_bnas.cluster.session import Session, connected, on_this_node
 from evo_bnas.cluster.settings import EngineSettings
-from evo_bnas.data.dataset import Images
 from evo_bnas.errors import ClusterError, UsageError
 from evo_bnas.progress import Progress, Report, silent
-from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.ranks import Ranks
-from evo_bnas.train.teacher import Teacher
+from evo_bnas.train.supernet import SupernetTraining
 
 _log = logging.getLogger(__name__)
 
-_TICK = 0.5  # seconds that the driver waits for news before it looks at the cluster
-_FUTILE = 3  # failures in a row without a checkpoint between them, after which it is given up
+_POLL_SECONDS = 0.5  # that the driver waits for a message before it checks the cluster
+_MAX_FAILURES = 3  # in a row without a new checkpoint between them
 
-_State = tuple[int, dict[str, Tensor]]  # of a checkpoint: steps done, tensors
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What every rank learns."""
-
-    learn: Callable[..., None]  # `train_supernet` with its settings
-    supernet: Supernet
-    images: Images
-    teacher: Teacher | None
-    threads: int  # of each rank
-
-    def to(self, device: torch.device) -> "Lesson":
-        """The same on a device; supernet and teacher move there."""
-        teacher = self.teacher.to(device) if isinstance(self.teacher, nn.Module) else self.teacher
-        return replace(
-            self, supernet=self.supernet.to(device), images=self.images.to(device), teacher=teacher
-        )
+_State = tuple[int, dict[str, Tensor]]  # of a checkpoint: finished steps, tensors
 
 
 def train_on_ranks(
-    lesson: Lesson,
-    ranks: int,
-    settings: EngineSettings,
-    *,
-    device: str,
+    training: SupernetTraining,
     checkpoint: Checkpoint,
     report: Report,
+    *,
+    ranks: int,
+    threads: int,
+    engine: EngineSettings,
 ) -> None:
-    """Bring the checkpoint of a training to its end.
+    """Train on `ranks` processes of `threads` threads each, until the checkpoint holds the last step.
 
-    The first rank sends it to this process, which alone writes: nodes share no disk. When a rank is lost,
-    all begin again from the last checkpoint, and end with the weights of an undisturbed training. Raises
-    UsageError where there is no room for all ranks, ClusterError where they are lost time and again.
+    The first rank sends its checkpoints to this process, which writes them: nodes need no shared disk. When a
+    rank is lost, all ranks restart from the last checkpoint and end with the weights of an uninterrupted
+    training. Raises UsageError if there is no room for all ranks, and ClusterError if ranks fail again and
+    again without progress.
     """
-    if ranks > len(lesson.images):
-        raise UsageError(f"supernet.ranks: {ranks} share {len(lesson.images)} images; ask for fewer")
-    gpus = 1 if device == "cuda" else 0  # NCCL wants one for each rank
-    if not (settings.cpus or gpus):
-        raise UsageError("engine.cpus: 0: ranks that compute on CPUs need some; ask for 1")
-    place = settings.model_copy(update={"workers": ranks, "gpus": gpus})
-    with connected(place) as session:
-        if session.slots(place) < ranks:
+    images, device = len(training.images), training.images.device
+    if ranks > images:
+        raise UsageError(f"supernet.ranks: {ranks} ranks cannot share {images} images; use fewer")
+    gpus = 1 if device.type == "cuda" else 0  # NCCL needs one per rank
+    if not (engine.cpus or gpus):
+        raise UsageError("engine.cpus: 0: ranks that compute on CPUs need at least 1")
+    engine = engine.model_copy(update={"workers": ranks, "gpus": gpus})
+    with connected(engine) as session:
+        if session.room(engine) < ranks:
             raise UsageError(
-                f"supernet.ranks: the cluster at {session.head} has no room for {ranks} of {settings.cpus:g} "
-                f"CPU and {gpus} GPU each; ask for fewer, or start nodes that have it"
+                f"supernet.ranks: the cluster at {session.head} has no room for {ranks} ranks of "
+                f"{engine.cpus:g} CPU and {gpus} GPU each; use fewer, or start nodes that have room"
             )
-        resources = {"CPU": settings.cpus, "GPU": gpus}
+        resources = {"CPU": engine.cpus, "GPU": gpus}
         scaling = ScalingConfig(num_workers=ranks, use_gpu=gpus > 0, resources_per_worker=resources)
-        shared = ray.put(lesson.to(torch.device("cpu")))
-        begun, futile = checkpoint.read(), 0
-        while failure := _attempt(session, scaling, shared, begun, checkpoint, report):
-            before, begun = begun, checkpoint.read()
-            futile = 0 if begun[0] > before[0] else futile + 1
-            if futile == _FUTILE:
+        shared = {"training": ray.put(training.to(torch.device("cpu"))), "threads": threads}
+        state, failures = checkpoint.read(), 0
+        while failure := _attempt(session, scaling, shared, state, checkpoint, report):
+            last_step, state = state[0], checkpoint.read()
+            failures = 0 if state[0] > last_step else failures + 1
+            if failures == _MAX_FAILURES:
                 raise ClusterError(
-                    f"training ended {_FUTILE} times without getting on: {_cause(failure)}; the same "
-                    f"command goes on from step {begun[0]}"
+                    f"training failed {_MAX_FAILURES} times without progress: {_cause(failure)}; the same "
+                    f"command resumes from step {state[0]}"
                 )
-            _log.warning("%s; training goes on from step %d", _cause(failure), begun[0])
+            _log.warning("%s; training resumes from step %d", _cause(failure), state[0])
 
 
 def _attempt(
     session: Session,
     scaling: ScalingConfig,
-    lesson: Any,
-    begun: _State,
+    shared: dict[str, Any],
+    state: _State,
     checkpoint: Checkpoint,
     report: Report,
 ) -> TrainingFailedError | None:
-    """Train from a state on, and note what the ranks say; why it ended early, if it did."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    news = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+    """Train from a state to the end; returns the failure if the training ends early.
+
+    Meanwhile the checkpoints and the progress that the first rank sends are written and reported.
+    """
+    messages = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": on_this_node()})
     trainer = TorchTrainer(
-        _rank,
-        train_loop_config={"lesson": lesson, "begun": ray.put(begun), "news": news},
+        _train_rank,
+        train_loop_config={**shared, "state": ray.put(state), "messages": messages},
         scaling_config=scaling,
         run_config=RunConfig(
             name="ranks",
-            # What Ray would store is kept here.
+            # In memory: Ray has nothing to store, since the driver keeps the checkpoint.
             storage_path="none",
             storage_filesystem=PyFileSystem(FSSpecHandler(MemoryFileSystem())),
             failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),  # type: ignore[call-arg]
         ),
     )
-    ended: Future[TrainingFailedError | None] = Future()
+    result: Future[TrainingFailedError | None] = Future()
 
     def fit() -> None:
         try:
             trainer.fit()
         except TrainingFailedError as failure:
-            ended.set_result(failure)
+            result.set_result(failure)
         except BaseException as failure:
-            ended.set_exception(failure)
+            result.set_exception(failure)
         else:
-            ended.set_result(None)
+            result.set_result(None)
 
-    # In the main thread Ray Train would take Ctrl-C for itself.
+    # In the main thread, Ray Train would install its own handler for Ctrl-C.
     Thread(target=fit, daemon=True).start()
-    while not (ended.done() and news.empty()):
+    while not (result.done() and messages.empty()):
         session.check()
         try:
-            message = news.get(timeout=_TICK)
+            message = messages.get(timeout=_POLL_SECONDS)
         except Empty:
             continue
         if isinstance(message, Progress):
             report(message)
         else:
             checkpoint.write(*pickle.loads(message))
-    news.shutdown()
-    return ended.result()
+    messages.shutdown()
+    return result.result()
 
 
-def _rank(given: dict[str, Any]) -> None:
-    """What every rank does."""
-    lesson: Lesson = ray.get(given["lesson"]).to(get_device())
-    torch.set_num_threads(lesson.threads)
+def _train_rank(config: dict[str, Any]) -> None:
+    """What every rank runs."""
+    training: SupernetTraining = ray.get(config["training"]).to(get_device())
+    torch.set_num_threads(config["threads"])
     ranks = Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size())
-    news = given["news"] if ranks.rank == 0 else None
-    lesson.learn(
-        lesson.supernet,
-        lesson.images,
-        teacher=lesson.teacher,
-        checkpoint=_Sent(ray.get(given["begun"]), news),
-        report=silent if news is None else news.put,
-        ranks=ranks,
+    messages = config["messages"] if ranks.rank == 0 else None
+    training.run(
+        _RankCheckpoint(ray.get(config["state"]), messages),
+        silent if messages is None else messages.put,
+        ranks,
     )
 
 
-class _Sent(Checkpoint):
-    """The driver's checkpoint as the ranks have it: all read it, and the one with a queue sends another."""
+class _RankCheckpoint(Checkpoint):
+    """The checkpoint of a rank: read from the driver's state, and sent to the driver by the first rank."""
 
-    def __init__(self, begun: _State, news: Queue | None) -> None:
+    def __init__(self, state: _State, messages: Queue | None) -> None:
         super().__init__(Path("the driver's checkpoint"))
-        self._begun = begun
-        self._news = news
+        self._state = state
+        self._messages = messages
 
     def read(self) -> _State:
-        return self._begun
+        return self._state
 
     def write(self, step: int, state: Any) -> None:
-        if self._news is not None:  # an empty queue is false
-            # As bytes: the queue is a process of its own, and need not load torch.
-            self._news.put(pickle.dumps((step, {name: tensor.cpu() for name, tensor in state.items()})))
+        if self._messages is not None:  # not `if self._messages`: an empty queue is false
+            # As bytes, so that the process of the queue need not import torch.
+            self._messages.put(pickle.dumps((step, {name: tensor.cpu() for name, tensor in state.items()})))
 
 
 def _cause(failure: TrainingFailedError) -> str:
-    """Why the ranks ended, in a line: what one of them raised tells less than that another is gone."""
+    """Why the ranks failed, in one line: lost ranks if there are any, otherwise what the first one raised."""
     failures = getattr(failure, "worker_failures", {})
-    # Of a rank that is gone Ray speaks, of all else it passes on what the rank raised.
-    gone = sorted(rank for rank, error in failures.items() if type(error).__module__.startswith("ray."))
-    if gone:
-        return f"lost rank {', '.join(map(str, gone))} of {len(failures)}"
+    # Ray reports a lost rank by an exception of its own, everything else by what the rank raised. A lost rank
+    # makes the others fail too.
+    lost = sorted(rank for rank, error in failures.items() if type(error).__module__.startswith("ray."))
+    if lost:
+        return f"lost rank {', '.join(map(str, lost))} of {len(failures)}"
     return " ".join(str(next(iter(failures.values()), failure)).split())

@@ -1,1 +1,1 @@
-"""Images: where they come from, how they are kept, and their train, search and test parts."""
+"""Images: readers, decoding, the cache of decoded images, and the train, search and test splits."""

@@ -1,97 +1,116 @@
-"""Decoded images in a folder, so that a run decodes them once."""
+"""The cache of decoded images: a folder of arrays, so that a run decodes its images once."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from evo_bnas.data.source import Raw
+from evo_bnas.data.source import DecodedImages
 from evo_bnas.errors import UsageError
 from evo_bnas.files.atomic import replace, write_bytes
+from evo_bnas.files.lock import locked
 
-_VERSION = 1  # raised when readers decode differently
-_PIXELS, _LABELS, _TEST, _ABOUT = "pixels.npy", "labels.npy", "test.npy", "images.json"
-_LOCK = ".lock"
+_VERSION = 2  # increment when readers decode differently
+_PIXELS, _LABELS, _IS_TEST, _DESCRIPTION = "pixels.npy", "labels.npy", "is_test.npy", "images.json"
+
+
+class CachedImages(NamedTuple):
+    """Decoded images, and the hash of their pixels."""
+
+    images: DecodedImages
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
-class _About:
+class _Description:
     """What the arrays in the folder are."""
 
     version: int
-    state: str  # of the files that were decoded
-    digest: str  # of the pixels
+    files_hash: str
+    digest: str
     skipped: list[str]
     published_test: bool
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Be the only one who reads or fills the folder, which is made; raises UsageError where it cannot be."""
+def cached(folder: Path, files_hash: str, decode: Callable[[], DecodedImages]) -> CachedImages:
+    """The images in a folder, decoded and stored first unless those of the same files are there.
+
+    The pixels are memory-mapped, not read. One process decodes while others wait. Raises UsageError if the
+    folder cannot be written, and what `decode` raises; nothing is stored then.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / _LOCK):
-            yield
     except OSError as failure:
-        raise UsageError(f"{folder}: images cannot be kept there: {failure.strerror}") from None
+        raise UsageError(f"{folder}: cannot store decoded images: {failure.strerror}") from None
+    with locked(folder, wait=True):
+        if found := _load(folder, files_hash):
+            return found
+        _store(decode(), files_hash, folder)
+        stored = _load(folder, files_hash)
+        assert stored is not None, f"{folder} has just been filled"
+        return stored
 
 
-def load(folder: Path, state: str) -> tuple[Raw, str] | None:
-    """The images in a folder and the digest of their pixels, which are mapped from their file, not read.
+def skipped_images(folder: Path) -> Sequence[str]:
+    """The unreadable images that were left out of a cache, each with the reason."""
+    description = _describe(folder)
+    return description.skipped if description else ()
 
-    None where there are none, not all of what they need, or those of files in another state.
-    """
-    about = _about(folder / _ABOUT)
-    if about is None or (about.version, about.state) != (_VERSION, state):
+
+def pixel_digest(pixels: NDArray[np.uint8]) -> str:
+    """A hash of pixels and their shape."""
+    digest = sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def _load(folder: Path, files_hash: str) -> CachedImages | None:
+    """The images in a folder; None if they are incomplete or those of other files."""
+    description = _describe(folder)
+    if description is None or (description.version, description.files_hash) != (_VERSION, files_hash):
         return None
     try:
-        test = np.load(folder / _TEST) if about.published_test else None
-        # Copied on write, so that torch may take it; nobody writes.
+        is_test = np.load(folder / _IS_TEST) if description.published_test else None
+        # Copy on write, since torch accepts only writable arrays; nothing writes.
         pixels = np.load(folder / _PIXELS, mmap_mode="c")
-        return Raw(pixels, np.load(folder / _LABELS), test, tuple(about.skipped)), about.digest
-    except (OSError, ValueError):  # somebody has made room
+        labels = np.load(folder / _LABELS)
+    except (OSError, ValueError):  # an array was deleted or damaged
         return None
+    images = DecodedImages(pixels, labels, is_test, tuple(description.skipped))
+    return CachedImages(images, description.digest)
 
 
-def keep(raw: Raw, state: str, folder: Path) -> None:
-    """Put images into a folder, in place of what is there."""
-    about = _About(_VERSION, state, digest(raw.pixels), list(raw.skipped), raw.test is not None)
-    # Without its description an array counts for nothing, so that goes first and comes back last.
-    (folder / _ABOUT).unlink(missing_ok=True)
-    for name, array in ((_PIXELS, raw.pixels), (_LABELS, raw.labels), (_TEST, raw.test)):
+def _store(images: DecodedImages, files_hash: str, folder: Path) -> None:
+    """Replace the images in a folder."""
+    description = _Description(
+        _VERSION,
+        files_hash,
+        pixel_digest(images.pixels),
+        list(images.skipped),
+        images.is_test is not None,
+    )
+    # Arrays are valid only with their description, so it is removed first and written last.
+    (folder / _DESCRIPTION).unlink(missing_ok=True)
+    for name, array in ((_PIXELS, images.pixels), (_LABELS, images.labels), (_IS_TEST, images.is_test)):
         if array is not None:
             replace(folder / name, partial(_save, array))
-    write_bytes(folder / _ABOUT, json.dumps(asdict(about)).encode())
-
-
-def skipped(folder: Path) -> Sequence[str]:
-    """The images that could not be read, each with its reason, where a folder keeps others."""
-    about = _about(folder / _ABOUT)
-    return about.skipped if about else ()
-
-
-def digest(pixels: NDArray[np.uint8]) -> str:
-    """A hash of pixels and their shape."""
-    found = sha256(repr(pixels.shape).encode())
-    found.update(np.ascontiguousarray(pixels).data)
-    return found.hexdigest()
+    write_bytes(folder / _DESCRIPTION, json.dumps(asdict(description)).encode())
 
 
 def _save(array: NDArray[np.generic], path: Path) -> None:
-    with path.open("wb") as file:  # np.save would put .npy behind a name of its own
+    with path.open("wb") as file:  # given a path, np.save would append .npy to it
         np.save(file, array, allow_pickle=False)
 
 
-def _about(path: Path) -> _About | None:
-    """The description of what is kept, if there is a whole one."""
+def _describe(folder: Path) -> _Description | None:
+    """The description in a folder, if there is a complete one."""
     try:
-        return _About(**json.loads(path.read_bytes()))
+        return _Description(**json.loads((folder / _DESCRIPTION).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""What a data set is, and what is wrong with it, before anything is trained."""
+"""Check a data set before anything is trained: its contents, and problems that would stop a run."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evo_bnas.data.decode import Shape
-from evo_bnas.data.moments import moments
-from evo_bnas.data.prepare import divide
+from evo_bnas.data.normalisation import mean_and_std
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.data.source import Raw, Source, open_source
-from evo_bnas.data.split import Parts
+from evo_bnas.data.source import DecodedImages, Source, open_source
+from evo_bnas.data.split import Splits, split
 from evo_bnas.errors import UsageError
 from evo_bnas.progress import Report, silent
 from evo_bnas.space import catalogue
@@ -20,125 +19,116 @@ from evo_bnas.space import catalogue
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Pairs of images whose decoded pixels are equal, as a person calls them."""
+    """Pairs of names of images whose decoded pixels are equal."""
 
-    within: tuple[tuple[str, str], ...]  # an image and the first like it in the same part
-    between: tuple[tuple[str, str], ...]  # an image that trains and one that tests
+    within: tuple[tuple[str, str], ...]  # in the same split: the first image, and a later one
+    between: tuple[tuple[str, str], ...]  # a training image, and a test image
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Checked:
-    """What was found."""
+class CheckedData:
+    """A decoded data set and its problems."""
 
-    settings: DataSettings  # with what had to be assumed to go on
+    settings: DataSettings  # with values that were assumed in order to continue
     source: Source
-    raw: Raw
-    shapes: Counter[Shape]  # how many images have which shape in their files
-    parts: Parts | None  # unless there are too few images
-    mean: tuple[float, ...]  # of the raw pixels of the train part, per channel
+    images: DecodedImages
+    shapes: Counter[Shape]  # of the images in the files
+    splits: Splits | None  # None if a class has too few images
+    mean: tuple[float, ...]  # of the pixels of the train split, per channel
     std: tuple[float, ...]
     duplicates: Duplicates
-    spaces: tuple[str, ...]  # shipped ones that take the images
-    wrong: tuple[str, ...]  # what would stop a run
+    spaces: tuple[str, ...]  # shipped ones for images of this shape
+    problems: tuple[str, ...]  # what would stop a run
 
     def counts(self) -> dict[str, tuple[int, ...]]:
-        """For each class, how many images the parts have, and all together."""
-        parts = self.parts or ()
-        labels = [*(self.raw.labels[part] for part in parts), self.raw.labels]
+        """The number of images of each class: in each split, and in all."""
+        splits = self.splits or ()
+        labels = [*(self.images.labels[chosen] for chosen in splits), self.images.labels]
         rows = np.stack([np.bincount(part, minlength=len(self.source.classes)) for part in labels], axis=1)
         return dict(zip(self.source.classes, map(tuple, rows.tolist()), strict=True))
 
 
 def check(
     settings: DataSettings, seed: int = 0, space: str | None = None, report: Report = silent
-) -> Checked:
-    """Decode all images and look at them; `space` is the one that a recipe would use.
+) -> CheckedData:
+    """Decode and check all images; `space` is the one that a recipe would use.
 
-    Problems with single images are collected. Raises UsageError if no image can be read at all.
+    Collects problems instead of stopping at the first. Raises UsageError if no image can be read at all.
     """
-    wrong = []
-    may_skip = settings.skip_bad
-    settings = settings.model_copy(update={"skip_bad": True})
-    source = open_source(settings)
-    shapes = source.survey(report) if source.survey else Counter()
-    sizes = _sizes(shapes)
-    channels = Counter(shape[0] for shape in shapes.elements())
-    if settings.size is None and len(sizes) > 1:
-        size = sizes.most_common(1)[0][0]
-        settings = settings.model_copy(update={"size": size})
-        wrong.append(
-            f"images have {len(sizes):,} sizes; give data.size (--size), to which all are scaled and cut. "
-            f"The figures here are for the most frequent, {_by(size)}"
+    source = open_source(settings.model_copy(update={"skip_bad": True}))
+    shapes = source.count_shapes(report) if source.count_shapes else Counter()
+    assumed, problems = _assume_one_shape(settings, shapes)
+    source = open_source(assumed)
+    images = source.read(report)
+    if images.skipped and not settings.skip_bad:
+        problems.append(
+            f"{len(images.skipped):,} of {len(images.skipped) + len(images.labels):,} images cannot be read; "
+            "fix them, or skip them with skip_bad: true (--skip-bad)"
         )
-    if settings.channels is None and len(channels) > 1:
-        settings = settings.model_copy(update={"channels": 3})
-        wrong.append(
-            f"{channels[1]:,} are grey and {channels[3]:,} coloured; give data.channels (--channels), "
-            "1 or 3, to which all are converted. The figures here are for 3"
-        )
-    source = open_source(settings)
-    raw = source.read(report)
-    if raw.skipped and not may_skip:
-        wrong.append(
-            f"{len(raw.skipped):,} of {len(raw.skipped) + len(raw.labels):,} images cannot be read; mend "
-            "them, or leave them out with skip_bad: true (--skip-bad)"
-        )
+    splits, is_test = None, np.zeros(len(images.labels), np.bool_)
+    if images.is_test is not None:
+        is_test |= images.is_test
     try:
-        parts = divide(settings, seed, source, raw)
+        splits = split(images, source.classes, settings, seed)
     except UsageError as failure:
-        parts = None
-        wrong.append(str(failure))
-    mean, std = moments(raw.pixels, np.arange(len(raw.labels)) if parts is None else parts.train)
-    tested = np.zeros(len(raw.labels), np.bool_) if raw.test is None else raw.test.copy()
-    if parts is not None:
-        tested[parts.test] = True
-    return Checked(
-        settings,
+        problems.append(str(failure))
+    else:
+        is_test[splits.test] = True
+    mean, std = mean_and_std(images.pixels, splits.train if splits else np.arange(len(images.labels)))
+    if space is not None:
+        try:
+            catalogue.load(space).fit(source.image, len(source.classes))
+        except (UsageError, ValueError) as failure:
+            problems.append(str(failure))
+    return CheckedData(
+        assumed,
         source,
-        raw,
-        shapes or Counter({source.image: len(raw.labels)}),
-        parts,
+        images,
+        shapes or Counter({source.image: len(images.labels)}),
+        splits,
         tuple(mean.tolist()),
         tuple(std.tolist()),
-        _duplicates(raw, tested),
+        _find_duplicates(images, is_test),
         tuple(fitting.name for fitting in catalogue.taking(source.image, len(source.classes))),
-        (*wrong, *_misfit(space, source)),
+        tuple(problems),
     )
 
 
-def _sizes(shapes: Counter[Shape]) -> Counter[tuple[int, int]]:
+def _assume_one_shape(settings: DataSettings, shapes: Counter[Shape]) -> tuple[DataSettings, list[str]]:
+    """Settings with which all images can be decoded; returns them, and the keys that a recipe lacks."""
+    problems = []
+    assumed: dict[str, object] = {"skip_bad": True}
     sizes: Counter[tuple[int, int]] = Counter()
-    for (_, height, width), count in shapes.items():
+    channels: Counter[int] = Counter()
+    for (depth, height, width), count in shapes.items():
         sizes[height, width] += count
-    return sizes
+        channels[depth] += count
+    if settings.size is None and len(sizes) > 1:
+        height, width = assumed["size"] = sizes.most_common(1)[0][0]
+        problems.append(
+            f"images have {len(sizes):,} sizes; set data.size (--size), to which all are scaled and cropped. "
+            f"This report assumes the most frequent, {height}×{width}"
+        )
+    if settings.channels is None and len(channels) > 1:
+        assumed["channels"] = 3
+        problems.append(
+            f"{channels[1]:,} images are greyscale and {channels[3]:,} are in colour; set data.channels "
+            "(--channels) to 1 or 3, to which all are converted. This report assumes 3"
+        )
+    return settings.model_copy(update=assumed), problems
 
 
-def _duplicates(raw: Raw, tested: NDArray[np.bool_]) -> Duplicates:
+def _find_duplicates(images: DecodedImages, is_test: NDArray[np.bool_]) -> Duplicates:
     first: dict[tuple[bytes, bool], int] = {}
     within = []
-    for number, pixels in enumerate(raw.pixels):
+    for number, pixels in enumerate(images.pixels):
         digest = blake2b(np.ascontiguousarray(pixels).data, digest_size=16).digest()
-        earlier = first.setdefault((digest, bool(tested[number])), number)
+        earlier = first.setdefault((digest, bool(is_test[number])), number)
         if earlier != number:
-            within.append((raw.name(earlier), raw.name(number)))
+            within.append((images.name(earlier), images.name(number)))
     between = [
-        (raw.name(first[digest, False]), raw.name(number))
+        (images.name(first[digest, False]), images.name(number))
         for (digest, test), number in first.items()
         if test and (digest, False) in first
     ]
     return Duplicates(tuple(within), tuple(between))
-
-
-def _misfit(space: str | None, source: Source) -> list[str]:
-    """Why the space of a recipe does not take the images, if it does not."""
-    if space is None:
-        return []
-    try:
-        catalogue.load(space).fit(source.image, len(source.classes))
-    except (UsageError, ValueError) as failure:
-        return [str(failure)]
-    return []
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"

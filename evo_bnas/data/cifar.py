@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009): 32 x 32 colour images, 50,000 to train and 10,000 to test.
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): 32×32 colour images, 50,000 to train and 10,000 to test.
 
-They are read from the official archive for C, where an image is its labels, a byte each, and 3 x 32 x 32
-bytes; or from parquet files. The archive for Python holds pickles: reading one runs what it says, so it is
-refused.
+They are read from the official binary archive, in which an image is its labels (a byte each) and 3×32×32
+bytes, or from parquet files. The archive for Python is refused: its files are pickles, and reading a pickle
+can run any code.
 """
 
 import tarfile
@@ -15,16 +15,16 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from evo_bnas.data import files
+from evo_bnas.data.paths import data_path, files_hash, find_files
 from evo_bnas.data.readers import parquet
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.data.source import Raw, Source
+from evo_bnas.data.source import DecodedImages, Source
 from evo_bnas.errors import UsageError
 from evo_bnas.progress import Progress, Report
 
 IMAGE = (3, 32, 32)
 _BYTES = 3 * 32 * 32
-_MOST = 50_000  # images in a file
+_MAX_IMAGES = 50_000  # in a file
 _SUFFIXES = (".tar.gz", ".tgz", ".tar")
 
 
@@ -32,14 +32,14 @@ _SUFFIXES = (".tar.gz", ".tgz", ".tar")
 class Variant:
     """One of the two data sets."""
 
-    name: str  # as in a recipe
+    name: str  # in recipes
     title: str
     classes: tuple[str, ...]
-    labels: int  # bytes before the pixels; the last one counts
-    folder: str  # of the archive for C
-    train: tuple[str, ...]  # its files
+    labels: int  # label bytes of an image; the last one is its class
+    folder: str  # in the binary archive
+    train: tuple[str, ...]  # files in that folder
     test: str
-    pickles: tuple[str, ...]  # files of the archive for Python
+    pickles: tuple[str, ...]  # files in the archive for Python
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -47,16 +47,16 @@ class Variant:
 
     @property
     def stem(self) -> str:
-        """How the names of its archives begin."""
+        """What the names of the archives start with."""
         return self.title.lower()
 
     @property
     def record(self) -> int:
-        """Bytes of an image with its labels."""
+        """Bytes of an image and its labels."""
         return self.labels + _BYTES
 
 
-TEN = Variant(
+CIFAR10 = Variant(
     "cifar10",
     "CIFAR-10",
     ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
@@ -67,7 +67,7 @@ TEN = Variant(
     (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"),
 )
 # fmt: off
-HUNDRED = Variant(
+CIFAR100 = Variant(
     "cifar100",
     "CIFAR-100",
     (
@@ -83,7 +83,7 @@ HUNDRED = Variant(
         "table", "tank", "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle",
         "wardrobe", "whale", "willow_tree", "wolf", "woman", "worm",
     ),
-    2,  # the coarse label, then the fine one
+    2,  # coarse label, fine label
     "cifar-100-binary",
     ("train.bin",),
     "test.bin",
@@ -93,69 +93,68 @@ HUNDRED = Variant(
 
 
 def open_variant(settings: DataSettings, variant: Variant) -> Source:
-    """The data set in the folder or file of the settings; raises UsageError where it is not there."""
-    root = files.root(settings)
-    if root.suffix == ".parquet" or (root.is_dir() and files.below(root, (".parquet",))):
-        return _in_parquet(settings, variant)
-    place = archive(root, variant)
+    """The data set in a folder or file; raises UsageError if it is not there."""
+    root = data_path(settings)
+    if root.suffix == ".parquet" or (root.is_dir() and find_files(root, (".parquet",))):
+        return _open_parquet(settings, variant)
+    place = find_archive(root, variant)
     if place is None:
-        names = (
-            {root.name} if root.is_file() else {path.name for path in (*root.iterdir(), *root.glob("*/*"))}
-        )
-        raise _missing(f"data.path {settings.path}", names, variant)
+        paths = [root] if root.is_file() else [*root.iterdir(), *root.glob("*/*")]
+        raise _missing(f"data.path {settings.path}", {path.name for path in paths}, variant)
     if place.is_dir() and not all((place / name).exists() for name in variant.files):
         raise _missing(str(place), {path.name for path in place.iterdir()}, variant)
-    paths = [place / name for name in variant.files] if place.is_dir() else [place]
+    files = [place / name for name in variant.files] if place.is_dir() else [place]
 
-    def read(report: Report) -> Raw:
+    def read(report: Report) -> DecodedImages:
         return _read(place, variant, report)
 
-    return Source(IMAGE, variant.classes, read, state=files.state(root, paths, settings), files=len(paths))
+    file_hash = files_hash(root, files, settings)
+    return Source(IMAGE, variant.classes, read, files_hash=file_hash, files=len(files))
 
 
-def archive(root: Path, variant: Variant) -> Path | None:
-    """The archive for C in a folder, or the folder where it was unpacked, if there is either."""
+def find_archive(root: Path, variant: Variant) -> Path | None:
+    """The binary archive in a folder, or the folder where it was unpacked; None if there is neither."""
     if root.is_file():
         return root if root.name.endswith(_SUFFIXES) else None
     for folder in (root, root / variant.folder):
         if any((folder / name).exists() for name in variant.files):
             return folder
-    packed = (root / f"{variant.stem}-binary{suffix}" for suffix in _SUFFIXES)
-    return next((path for path in packed if path.exists()), None)
+    archives = (root / f"{variant.stem}-binary{suffix}" for suffix in _SUFFIXES)
+    return next((path for path in archives if path.exists()), None)
 
 
-def _in_parquet(settings: DataSettings, variant: Variant) -> Source:
-    label = "fine_label" if variant is HUNDRED else None
-    found = parquet.open_source(settings.model_copy(update={"name": "parquet", "label": label}))
-    if found.image != IMAGE or len(found.classes) != len(variant.classes):
-        channels, height, width = found.image
+def _open_parquet(settings: DataSettings, variant: Variant) -> Source:
+    label = "fine_label" if variant is CIFAR100 else None
+    source = parquet.open_source(settings.model_copy(update={"name": "parquet", "label": label}))
+    if source.image != IMAGE or len(source.classes) != len(variant.classes):
+        channels, height, width = source.image
         raise UsageError(
-            f"data.path {settings.path}: is not {variant.title}: {len(found.classes)} classes of images of "
-            f"{channels}×{height}×{width}; for another data set say data.name: parquet"
+            f"data.path {settings.path}: is not {variant.title}: it has {len(source.classes)} classes of "
+            f"images of {channels}×{height}×{width}; for another data set use data.name: parquet"
         )
-    return found
+    return source
 
 
 def _missing(where: str, names: set[str], variant: Variant) -> UsageError:
-    """Why files of these names are not the archive for C."""
+    """Why files with these names are not the complete binary archive."""
     absent = [name for name in variant.files if name not in names]
     if len(absent) < len(variant.files):
-        return UsageError(f"{where}: {', '.join(absent)} is missing; fetch and unpack the whole archive")
-    other = HUNDRED if variant is TEN else TEN
+        return UsageError(f"{where}: {', '.join(absent)} missing; download and unpack the whole archive")
+    other = CIFAR100 if variant is CIFAR10 else CIFAR10
     if other.test in names or f"{other.stem}-binary.tar.gz" in names:
-        return UsageError(f"{where}: holds {other.title}; say data.name: {other.name}")
+        return UsageError(f"{where}: contains {other.title}; use data.name: {other.name}")
     if set(variant.pickles) <= names or f"{variant.stem}-python.tar.gz" in names:
         return UsageError(
-            f"{where}: holds the archive for Python, whose files are pickles; reading one can run anything, "
-            f"so none is read. Take {variant.stem}-binary.tar.gz, or parquet files"
+            f"{where}: is the archive for Python, whose files are pickles and can run any code when they are "
+            f"read; use {variant.stem}-binary.tar.gz or parquet files"
         )
     return UsageError(
-        f"{where}: holds no {variant.title}; give the folder of {variant.test}, "
-        f"{variant.stem}-binary.tar.gz, or a folder of parquet files"
+        f"{where}: does not contain {variant.title}; give {variant.stem}-binary.tar.gz, the folder with "
+        f"{variant.test}, or a folder of parquet files"
     )
 
 
-def _read(place: Path, variant: Variant, report: Report) -> Raw:
+def _read(place: Path, variant: Variant, report: Report) -> DecodedImages:
     records = {}
     for name, content in _contents(place, variant):
         records[name] = _records(content, f"{place}: {name}", variant)
@@ -169,19 +168,19 @@ def _read(place: Path, variant: Variant, report: Report) -> Raw:
         labels[end - count : end] = rows[:, variant.labels - 1]
         pixels[end - count : end] = rows[:, variant.labels :].reshape(-1, *IMAGE)
 
-    def called(number: int) -> str:
+    def name_of(number: int) -> str:
         file = int(np.searchsorted(ends, number, side="right"))
         return f"{variant.files[file]}: image {number - ends[file] + counts[file]}"
 
-    return Raw(pixels, labels, np.arange(len(labels)) >= ends[-2], name=called)
+    return DecodedImages(pixels, labels, np.arange(len(labels)) >= ends[-2], name=name_of)
 
 
 def _records(content: bytes, where: str, variant: Variant) -> NDArray[np.uint8]:
-    """Images with their labels before them; raises UsageError where they cannot be this data set's."""
+    """Images, each after its labels; raises UsageError if they cannot belong to the data set."""
     if not content or len(content) % variant.record:
         raise UsageError(
-            f"{where}: has {len(content):,} bytes, which are no whole images of {variant.record:,} bytes; "
-            f"it is cut off, or not of {variant.title}"
+            f"{where}: has {len(content):,} bytes, not a multiple of the {variant.record:,} bytes of an "
+            f"image of {variant.title}; it is incomplete, or another file"
         )
     rows = np.frombuffer(content, np.uint8).reshape(-1, variant.record)
     highest = rows[:, variant.labels - 1].max()
@@ -193,7 +192,7 @@ def _records(content: bytes, where: str, variant: Variant) -> NDArray[np.uint8]:
 
 
 def _contents(place: Path, variant: Variant) -> Iterator[tuple[str, bytes]]:
-    """The files by name, from a folder, or from an archive, in memory: nothing is unpacked to the disk."""
+    """Names and contents of the files in a folder or archive; an archive is unpacked in memory only."""
     if place.is_dir():
         for name in variant.files:
             with (place / name).open("rb") as file:
@@ -201,23 +200,23 @@ def _contents(place: Path, variant: Variant) -> Iterator[tuple[str, bytes]]:
         return
     names = set()
     try:
-        with tarfile.open(place) as opened:
-            for member in opened:
+        with tarfile.open(place) as archive:
+            for member in archive:
                 name = Path(member.name).name
                 names.add(name)
                 if member.isfile() and name in variant.files:
-                    inner = opened.extractfile(member)
-                    assert inner is not None, "a file has content"
+                    inner = archive.extractfile(member)
+                    assert inner is not None, "a regular file has content"
                     yield name, _content(inner, f"{place}: {name}", variant)
     except (tarfile.TarError, EOFError, OSError, zlib.error) as failure:
         reason = str(failure).splitlines()[0].removesuffix(":")
-        raise UsageError(f"{place}: is no whole tar archive ({reason}); fetch it again") from None
+        raise UsageError(f"{place}: is not a complete tar archive ({reason}); download it again") from None
     if not set(variant.files) <= names:
         raise _missing(str(place), names, variant)
 
 
 def _content(file: IO[bytes], where: str, variant: Variant) -> bytes:
-    content = file.read(_MOST * variant.record + 1)
-    if len(content) > _MOST * variant.record:
+    content = file.read(_MAX_IMAGES * variant.record + 1)
+    if len(content) > _MAX_IMAGES * variant.record:
         raise UsageError(f"{where}: is larger than any file of {variant.title}")
     return content

@@ -1,6 +1,7 @@
-"""Data sets of encoded images, such as JPEG and PNG, which are decoded in parallel.
+"""Data sets of encoded images, such as JPEG and PNG, decoded in parallel by threads.
 
-Pillow lets other threads run while it decodes. Only large images gain from that: a tiny one is mostly Python.
+Pillow releases Python's lock while it decodes. For tiny images that gains little: most of their time is spent
+in Python.
 """
 
 from collections import Counter, deque
@@ -17,171 +18,180 @@ from numpy.typing import NDArray
 from evo_bnas.data import decode
 from evo_bnas.data.decode import ImageError, Shape
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.data.source import Raw, Source
+from evo_bnas.data.source import DecodedImages, Source
 from evo_bnas.errors import UsageError
 from evo_bnas.machine import cores
 from evo_bnas.progress import Progress, Report
 
-_CHUNK = 256  # images that one thread takes at once
-_AHEAD = 2  # chunks in memory for each thread
+_CHUNK = 256  # images that a thread decodes before the next progress report
+_CHUNKS_AHEAD = 2  # per thread, in memory
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Encoded:
+class EncodedImages:
     """Images that are not decoded yet."""
 
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
-    test: NDArray[np.bool_] | None  # which images are published as the test part
-    files: Callable[[], Iterator[Path | bytes]]  # in the order of the labels
-    name: Callable[[int], str]  # what messages call an image, by its number
-    count: int  # of files on the disk
-    state: str  # of these
+    is_test: NDArray[np.bool_] | None  # whether an image is in the published test split, if there is one
+    encoded: Callable[[], Iterator[Path | bytes]]  # files or their content, in the order of the labels
+    name: Callable[[int], str]  # of an image in messages, by its number
+    files: int  # how many there are on disk
+    files_hash: str
+
+    def source(self, settings: DataSettings) -> Source:
+        """The images as a data source.
+
+        If the settings do not give size or channels, the first readable image decides, and the others must
+        match it. Raises UsageError if no image can be read or, unless bad images may be skipped, if the first
+        one cannot.
+        """
+        image = _common_shape(self, settings)
+
+        def read(report: Report) -> DecodedImages:
+            return _decode_all(self, image, settings, report)
+
+        def count_shapes(report: Report) -> Counter[Shape]:
+            return _count_shapes(self, report)
+
+        return Source(
+            image,
+            self.classes,
+            read,
+            files_hash=self.files_hash,
+            files=self.files,
+            count_shapes=count_shapes,
+        )
 
 
-def source(encoded: Encoded, settings: DataSettings) -> Source:
-    """The data set of encoded images.
-
-    Where the settings leave size or channels open, the first image decides, and the others must be like it.
-    Raises UsageError where no image can be read, or, unless bad ones may be skipped, where the first cannot.
-    """
-    image = _image(encoded, settings)
-
-    def read(report: Report) -> Raw:
-        return _read(encoded, image, settings, report)
-
-    def survey(report: Report) -> Counter[Shape]:
-        return _survey(encoded, report)
-
-    return Source(image, encoded.classes, read, state=encoded.state, files=encoded.count, survey=survey)
-
-
-@decode.quiet()
-def _image(encoded: Encoded, settings: DataSettings) -> Shape:
-    """Channels, height and width of the decoded images."""
+@decode.ignore_warnings()
+def _common_shape(images: EncodedImages, settings: DataSettings) -> Shape:
+    """Channels, height and width that all decoded images have."""
     if settings.size and settings.channels:
         return settings.channels, *settings.size
-    reason = ""
-    for number, file in enumerate(encoded.files()):
+    first_failure = ""
+    for number, file in enumerate(images.encoded()):
         try:
-            channels, *size = decode.shape(decode.upright(file))
+            channels, *size = decode.shape(decode.open_image(file))
         except ImageError as failure:
             if not settings.skip_bad:
-                raise _bad(encoded.name(number), failure) from None
-            reason = reason or f"{encoded.name(number)}: {failure}"
+                raise _unreadable(images.name(number), failure) from None
+            first_failure = first_failure or f"{images.name(number)}: {failure}"
         else:
             height, width = settings.size or size
             return settings.channels or channels, height, width
-    raise _all_bad(encoded, reason)
+    raise _all_unreadable(images, first_failure)
 
 
-@decode.quiet()
-def _read(encoded: Encoded, image: Shape, settings: DataSettings, report: Report) -> Raw:
-    """Decode everything into one array; raises UsageError that names the first image that does not fit."""
-    pixels = _room(len(encoded.labels), image)
+@decode.ignore_warnings()
+def _decode_all(images: EncodedImages, image: Shape, settings: DataSettings, report: Report) -> DecodedImages:
+    """Decode all images into one array; raises UsageError that names the first unusable one."""
+    pixels = _allocate(len(images.labels), image)
 
-    def fill(number: int, file: Path | bytes) -> str | None:
+    def decode_into(number: int, file: Path | bytes) -> str | None:
+        """Decode one image; returns the reason if it is skipped."""
         try:
-            picture = decode.upright(file)
+            opened = decode.open_image(file)
         except ImageError as failure:
             if settings.skip_bad:
                 return str(failure)
-            raise _bad(encoded.name(number), failure) from None
-        found = decode.shape(picture)
-        if not settings.size and found[1:] != image[1:]:
-            raise UsageError(
-                f"{encoded.name(number)}: is {_size(found)}, images before it are {_size(image)}; "
-                "give data.size, to which all are scaled and cut"
-            )
-        if not settings.channels and found[0] != image[0]:
-            raise UsageError(
-                f"{encoded.name(number)}: has {_channels(found)}, images before it have {_channels(image)}; "
-                "give data.channels, 1 or 3, to which all are converted"
-            )
-        pixels[number] = decode.fit(picture, image)
+            raise _unreadable(images.name(number), failure) from None
+        _check_shape(decode.shape(opened), image, settings, images.name(number))
+        pixels[number] = decode.fit(opened, image)
         return None
 
-    failures = list(_each(encoded, fill, "images", report))
+    failures = list(_in_parallel(images, decode_into, "images", report))
     good = np.array([number for number, failure in enumerate(failures) if failure is None], np.int64)
     skipped = tuple(
-        f"{encoded.name(number)}: {bad}" for number, bad in enumerate(failures) if bad is not None
+        f"{images.name(number)}: {failure}" for number, failure in enumerate(failures) if failure is not None
     )
     if not len(good):
-        raise _all_bad(encoded, skipped[0])
-    for place, number in enumerate(good):
-        if place < number:  # closed up in place: a second array could be too much
-            pixels[place] = pixels[number]
-    return Raw(
+        raise _all_unreadable(images, skipped[0])
+    for position, number in enumerate(good):
+        if position < number:  # close gaps in place, since there may be no memory for a second array
+            pixels[position] = pixels[number]
+    return DecodedImages(
         pixels[: len(good)],
-        encoded.labels[good],
-        None if encoded.test is None else encoded.test[good],
+        images.labels[good],
+        None if images.is_test is None else images.is_test[good],
         skipped,
-        lambda place: encoded.name(int(good[place])),
+        lambda position: images.name(int(good[position])),
     )
 
 
-def _room(count: int, image: Shape) -> NDArray[np.uint8]:
-    """An array for so many images; raises UsageError where they are more than there is memory."""
+def _check_shape(shape: Shape, expected: Shape, settings: DataSettings, name: str) -> None:
+    if not settings.size and shape[1:] != expected[1:]:
+        raise UsageError(
+            f"{name}: is {_size(shape)}, but images before it are {_size(expected)}; "
+            "set data.size, to which all images are scaled and cropped"
+        )
+    if not settings.channels and shape[0] != expected[0]:
+        raise UsageError(
+            f"{name}: has {_channels(shape)}, but images before it have {_channels(expected)}; "
+            "set data.channels to 1 or 3, to which all images are converted"
+        )
+
+
+def _allocate(count: int, image: Shape) -> NDArray[np.uint8]:
+    """An array for so many images; raises UsageError if there is not enough memory."""
     try:
         return np.empty((count, *image), np.uint8)
-    except (MemoryError, ValueError):  # ValueError: not even numpy can count them
+    except (MemoryError, ValueError):  # ValueError: more than NumPy can count
         size = count * image[0] * image[1] * image[2] / 1e9
         raise UsageError(
-            f"{count:,} images of {_size(image)} take {size:,.0f} GB of memory, which are not there; "
-            "give a smaller data.size"
+            f"{count:,} images of {_size(image)} need {size:,.0f} GB of memory, more than there is; "
+            "set a smaller data.size"
         ) from None
 
 
-@decode.quiet()
-def _survey(encoded: Encoded, report: Report) -> Counter[Shape]:
-    """How many images have which shape before anything is scaled; what cannot be read is left out."""
+@decode.ignore_warnings()
+def _count_shapes(images: EncodedImages, report: Report) -> Counter[Shape]:
+    """Count the shapes of images before they are scaled, without unreadable images."""
 
-    def look(_: int, file: Path | bytes) -> Shape | None:
+    def shape(_: int, file: Path | bytes) -> Shape | None:
         try:
-            return decode.shape(decode.upright(file))
+            return decode.shape(decode.open_image(file))
         except ImageError:
             return None
 
-    return Counter(shape for shape in _each(encoded, look, "shapes", report) if shape is not None)
+    return Counter(found for found in _in_parallel(images, shape, "shapes", report) if found is not None)
 
 
-def _each(
-    encoded: Encoded, function: Callable[[int, Path | bytes], Result], stage: str, report: Report
+def _in_parallel(
+    images: EncodedImages, function: Callable[[int, Path | bytes], Result], stage: str, report: Report
 ) -> Iterator[Result]:
-    """What a function gives for every image, in their order, however the threads share them."""
+    """The results of a function for all images, given number and file, in order; it runs in threads."""
 
     def work(chunk: list[tuple[int, Path | bytes]]) -> list[Result]:
         return [function(number, file) for number, file in chunk]
 
-    images = enumerate(encoded.files())
+    numbered = enumerate(images.encoded())
     threads = cores()
     done = 0
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[list[Result]]] = deque()
+        in_flight: deque[Future[list[Result]]] = deque()
         try:
             while True:
-                while len(waiting) < _AHEAD * threads and (chunk := list(islice(images, _CHUNK))):
-                    waiting.append(pool.submit(work, chunk))
-                if not waiting:
+                while len(in_flight) < _CHUNKS_AHEAD * threads and (chunk := list(islice(numbered, _CHUNK))):
+                    in_flight.append(pool.submit(work, chunk))
+                if not in_flight:
                     return
-                results = waiting.popleft().result()
+                results = in_flight.popleft().result()
                 yield from results
                 done += len(results)
-                report(Progress(stage, done, len(encoded.labels), "images"))
+                report(Progress(stage, done, len(images.labels), "images"))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _bad(name: str, failure: ImageError) -> UsageError:
-    return UsageError(
-        f"{name}: {failure}; mend it, or leave such images out with skip_bad: true (--skip-bad)"
-    )
+def _unreadable(name: str, failure: ImageError) -> UsageError:
+    return UsageError(f"{name}: {failure}; fix it, or skip such images with skip_bad: true (--skip-bad)")
 
 
-def _all_bad(encoded: Encoded, reason: str) -> UsageError:
-    return UsageError(f"none of {len(encoded.labels):,} images can be read; the first is {reason}")
+def _all_unreadable(images: EncodedImages, reason: str) -> UsageError:
+    return UsageError(f"none of {len(images.labels):,} images can be read; the first is {reason}")
 
 
 def _size(shape: Shape) -> str:

@@ -1,4 +1,4 @@
-"""What a recipe says about its images."""
+"""The `data` section of a recipe."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
@@ -9,7 +9,7 @@ from evo_bnas.errors import suggestion
 from evo_bnas.files.yaml_file import Settings
 from evo_bnas.quantity import Real, Whole, parse
 
-# What each source is told besides its name; `path` is needed wherever it is known.
+# The keys of each reader besides its name; `path` is required if it is listed.
 _KEYS = {
     "digits": (),
     "cifar10": ("path",),
@@ -28,12 +28,12 @@ def _name(name: str) -> str:
 
 
 def _size(size: object) -> object:
-    """One number stands for both sides, and is refused once."""
+    """Turn one number into height and width, so that a wrong one is reported once."""
     if size is None or (isinstance(size, Sequence) and not isinstance(size, str)):
         return size
     side = parse(size)
     if side < 1 or side % 1:
-        raise ValueError("a side is a whole number of pixels, 1 or more")
+        raise ValueError("must be a whole number of pixels, 1 or more")
     return side, side
 
 
@@ -42,25 +42,25 @@ _Share = Annotated[Real, Field(gt=0, lt=1)]
 
 
 class DataSettings(Settings):
-    """The images: which reader, where they are, and how they are divided."""
+    """The images: their reader, their location, and how they are split."""
 
     name: Annotated[str, AfterValidator(_name)]
-    path: str | None = None  # folder or file as the shell sees it
-    # Height and width to which every image is scaled and cut; without it they must have one size.
+    path: str | None = None  # folder or file; relative to the working directory
+    # Height and width to which all images are scaled and cropped; without it they must have the same size.
     size: Annotated[tuple[_Side, _Side] | None, BeforeValidator(_size)] = None
-    channels: Literal[1, 3] | None = None  # grey or colour; without it images must have one kind
-    image: str | None = None  # column of a parquet file, where several could be meant
-    label: str | None = None
+    channels: Literal[1, 3] | None = None  # 1 greyscale, 3 colour; without it all images must be of one kind
+    image: str | None = None  # column of a parquet file, if several columns can be the image
+    label: str | None = None  # the same for the label
     search_share: _Share = 0.2  # of each class, for scoring candidates
-    test_share: _Share = 0.2  # of each class, where no test part is published
-    skip_bad: bool = False  # go on without images that cannot be read
+    test_share: _Share = 0.2  # of each class, if no test split is published
+    skip_bad: bool = False  # leave out images that cannot be read
 
     @model_validator(mode="after")
-    def _fits_its_source(self) -> Self:
+    def _fits_its_reader(self) -> Self:
         known = _KEYS[self.name]
         for key in ("path", "size", "channels", "image", "label"):
             if getattr(self, key) is not None and key not in known:
-                raise ValueError(f"{key} says nothing to data set {self.name}; leave it out")
+                raise ValueError(f"{key}: has no effect for data set {self.name}; leave it out")
         if "path" in known and self.path is None:
-            raise ValueError(f"data set {self.name} is read from files; say where: path: FOLDER")
+            raise ValueError(f"path: data set {self.name} is read from files; set path to their folder")
         return self

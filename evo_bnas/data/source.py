@@ -1,4 +1,4 @@
-"""Where images come from: what is known before they are decoded, and how to decode them; without torch."""
+"""Data sources: what is known about a data set before it is decoded, and how to decode it; without torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,46 +18,47 @@ if TYPE_CHECKING:
     from evo_bnas.data.settings import DataSettings
 
 
-class Raw(NamedTuple):
+class DecodedImages(NamedTuple):
     """All images of a data set, decoded."""
 
     pixels: "NDArray[np.uint8]"  # images, channels, height, width
     labels: "NDArray[np.int64]"
-    test: "NDArray[np.bool_] | None" = None  # which images are published as the test part
-    skipped: tuple[str, ...] = ()  # images that could not be read, each with its reason
-    name: Callable[[int], str] = "image {}".format  # what a person calls an image, by its number
+    is_test: "NDArray[np.bool_] | None" = None  # whether an image is in the published test split, if any
+    skipped: tuple[str, ...] = ()  # unreadable images, each with the reason
+    name: Callable[[int], str] = "image {}".format  # the name of an image in messages, by its number
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """What is known about a data set before its images are decoded.
 
-    `read` reports how many are decoded, and raises UsageError where something is wrong with them.
+    `read` decodes all images and reports progress; it raises UsageError if they are unusable.
     """
 
     image: tuple[int, int, int]  # channels, height, width
     classes: tuple[str, ...]
-    read: Callable[[Report], Raw]
-    white: int = 255  # the largest value that a pixel can have
-    # Of the files: another one where they changed. None: cheaper to read than to keep.
-    state: str | None = None
-    files: int = 0  # so many were found
-    # How many images have which shape before all are made alike, where they need not be alike.
-    survey: "Callable[[Report], Counter[tuple[int, int, int]]] | None" = None
+    read: Callable[[Report], DecodedImages]
+    white: int = 255  # the largest possible value of a pixel
+    # Changes when the files do. None: decoded images are not cached, since reading them again is cheaper.
+    files_hash: str | None = None
+    files: int = 0  # how many
+    # Counts the shapes in the files, before images are scaled; given if they may differ.
+    count_shapes: "Callable[[Report], Counter[tuple[int, int, int]]] | None" = None
 
 
-@lru_cache(maxsize=8)  # a recipe asks for it several times, and a large folder takes a second to list
+@lru_cache(maxsize=8)  # a command opens a source several times, and listing a large folder takes a second
 def open_source(settings: "DataSettings") -> Source:
-    """The data set that a recipe names; raises UsageError where its files are missing or no such data set."""
-    found: Source = import_module(f"evo_bnas.data.readers.{settings.name}").open_source(settings)
-    if len(found.classes) < 2:
+    """The source that a recipe names; raises UsageError if its files are missing or of another kind."""
+    reader = import_module(f"evo_bnas.data.readers.{settings.name}")
+    source: Source = reader.open_source(settings)
+    if len(source.classes) < 2:
         raise UsageError(
-            f"data.path {settings.path}: has only the class {found.classes[0]!r}; give two or more"
+            f"data.path {settings.path}: contains only the class {source.classes[0]!r}; two are needed"
         )
-    return found
+    return source
 
 
 def describe(settings: "DataSettings") -> tuple[tuple[int, int, int], int]:
-    """Image shape and number of classes, as `Space.fit` takes them; raises UsageError as `open_source`."""
-    found = open_source(settings)
-    return found.image, len(found.classes)
+    """Image shape and number of classes, as arguments of `Space.fit`; raises UsageError as `open_source`."""
+    source = open_source(settings)
+    return source.image, len(source.classes)

@@ -1,8 +1,8 @@
-"""Which images train, which score candidates, and which test.
+"""The train, search and test splits: images that train, that score candidates, and that test.
 
-The test part, which no search ever sees, is the published one where there is one, else a share of every
-class that is the same for every seed: test accuracies of different seeds compare. The search part is a share
-of every class, drawn by the seed from what is left; the rest trains.
+The test split is the published one if there is one; otherwise it is a share of every class, the same for
+every seed, so that test accuracies of different seeds can be compared. The search never sees it. The search
+split is a share of every class, drawn by the seed from the other images. The rest is the train split.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evo_bnas.data.settings import DataSettings
+from evo_bnas.data.source import DecodedImages
 from evo_bnas.errors import UsageError
 
 _TEST_SEED = 0
@@ -18,57 +20,51 @@ _TEST_SEED = 0
 Indices = NDArray[np.int64]
 
 
-class Parts(NamedTuple):
-    """Indices of the images of each part, sorted."""
+class Splits(NamedTuple):
+    """Indices of the images in each split, sorted."""
 
     train: Indices
     search: Indices
     test: Indices
 
 
-def split(
-    labels: NDArray[np.int64],
-    classes: Sequence[str],
-    seed: int,
-    *,
-    test: NDArray[np.bool_] | None = None,
-    search_share: float = 0.2,
-    test_share: float = 0.2,
-) -> Parts:
-    """Divide the images; `test` marks a published test part.
+def split(images: DecodedImages, classes: Sequence[str], settings: DataSettings, seed: int) -> Splits:
+    """Split the images; shares are those of the images that are not in a published test split.
 
-    Shares are those of all images that are not in a published test part. Raises UsageError where a class
-    has too few images to be in every part.
+    Raises UsageError if a class has too few images to be in every split.
     """
-    everything = np.arange(len(labels))
-    if test is not None:
-        tested = np.flatnonzero(test)
-        rest = shared = np.flatnonzero(~test)
+    labels, everything = images.labels, np.arange(len(images.labels))
+    if images.is_test is not None:
+        test = np.flatnonzero(images.is_test)
+        rest = shared = np.flatnonzero(~images.is_test)
     else:
-        tested = _drawn(labels, everything, everything, test_share, np.random.default_rng(_TEST_SEED))
-        rest, shared = np.setdiff1d(everything, tested), everything
-    search = _drawn(labels, rest, shared, search_share, np.random.default_rng([seed, 1]))
-    parts = Parts(np.setdiff1d(rest, search), search, tested)
-    _check(labels, classes, parts)
-    return parts
+        rng = np.random.default_rng(_TEST_SEED)
+        test = _draw(labels, everything, everything, settings.test_share, rng)
+        rest, shared = np.setdiff1d(everything, test), everything
+    search = _draw(labels, rest, shared, settings.search_share, np.random.default_rng([seed, 1]))
+    splits = Splits(np.setdiff1d(rest, search), search, test)
+    _check(labels, classes, splits)
+    return splits
 
 
-def _drawn(
-    labels: NDArray[np.int64], among: Indices, shared: Indices, share: float, rng: np.random.Generator
+def _draw(
+    labels: NDArray[np.int64], available: Indices, shared: Indices, share: float, rng: np.random.Generator
 ) -> Indices:
-    """A share of every class of the `shared` images, drawn from some of them."""
-    taken = [
-        rng.permutation(among[labels[among] == label])[: round(share * np.sum(labels[shared] == label))]
+    """For every class, draw a share of its `shared` images from its available ones."""
+    drawn = [
+        rng.permutation(available[labels[available] == label])[
+            : round(share * np.sum(labels[shared] == label))
+        ]
         for label in np.unique(labels)
     ]
-    return np.sort(np.concatenate(taken))
+    return np.sort(np.concatenate(drawn))
 
 
-def _check(labels: NDArray[np.int64], classes: Sequence[str], parts: Parts) -> None:
+def _check(labels: NDArray[np.int64], classes: Sequence[str], splits: Splits) -> None:
     for number, name in enumerate(classes):
-        for part, indices in zip(Parts._fields, parts, strict=True):
+        for title, indices in zip(Splits._fields, splits, strict=True):
             if not np.any(labels[indices] == number):
                 raise UsageError(
-                    f"class {name!r} has {np.sum(labels == number)} images: none of them is left for the "
-                    f"{part} part; add images, leave the class out, or change data.search_share or test_share"
+                    f"class {name!r}: none of its {np.sum(labels == number)} images is left for the {title} "
+                    "split; add images, leave the class out, or change data.search_share or data.test_share"
                 )

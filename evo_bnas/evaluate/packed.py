@@ -1,4 +1,4 @@
-"""Scores of sub-networks, read from the supernet by 1-bit execution."""
+"""Scores of sub-networks, read from the supernet by 1-bit execution on the CPU."""
 
 from math import prod
 from typing import Any, NamedTuple
@@ -15,11 +15,11 @@ from evo_bnas.packed.compile import compile_blueprint
 from evo_bnas.packed.stem import stem, trunk
 from evo_bnas.space.genes import Architecture
 
-_MOST_BYTES = 1 << 29  # of maps of a stem that are kept
+MAX_STEM_BYTES = 1 << 29  # of the outputs of a common stem; larger ones are not kept
 
 
-class _Stem(NamedTuple):
-    """What every network of the space begins with, and the maps that it gives of the fixed images."""
+class _CommonStem(NamedTuple):
+    """The stem that all networks of a space share, and its outputs for the calibration and search images."""
 
     nodes: tuple[Node, ...]
     calibration: NDArray[np.float32]  # images, height, width, channels
@@ -27,10 +27,14 @@ class _Stem(NamedTuple):
 
 
 class PackedEvaluator(SupernetEvaluator):
-    """Scores by XNOR and popcount what `SupernetEvaluator` scores with torch; all is on the CPU.
+    """Scores like `SupernetEvaluator`, but by XNOR and popcount instead of torch, on the CPU.
 
-    The two differ by rounding alone. It can flip a sign that stands on its threshold, and with it an image.
-    Where all networks of the space have one stem, its maps are computed once, unless they are too large.
+    The two differ by rounding only, which may flip a sign that is close to its threshold, and so the class of
+    an image.
+
+    The layers before the first binary convolution, the stem, have real weights and are slow. If all networks
+    of the space share the same stem, its outputs for the calibration and search images are computed once and
+    kept, and an evaluation runs only the layers after it; unless they need more than `MAX_STEM_BYTES`.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -49,28 +53,36 @@ class PackedEvaluator(SupernetEvaluator):
         calibration, (images, labels) = self.calibration.numpy(), self.search
         search = images.numpy()
         if self._stem is not None and stem(blueprint) == self._stem.nodes:
-            blueprint, (_, *maps) = trunk(blueprint), self._stem
-            calibration, search = (one.transpose(0, 3, 1, 2) for one in maps)
+            blueprint, (_, *outputs) = trunk(blueprint), self._stem
+            calibration, search = (maps.transpose(0, 3, 1, 2) for maps in outputs)
         return torch.from_numpy(self._logits(blueprint, calibration, search).argmax(axis=1)) == labels
 
     def _logits(
         self, blueprint: Blueprint, calibration: NDArray[np.float32], images: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """What a network, or part of one, says of images once it is calibrated on others."""
+        """The outputs of a network, or of a part of one, after it is calibrated on other images."""
         tensors_of = self.supernet.slices()
         batch, threads = self.protocol.batch, self.protocol.threads
         statistics = calibrate_packed(blueprint, tensors_of, calibration, batch, threads=threads)
         return compile_blueprint(blueprint, tensors_of, statistics).run(images, threads=threads)
 
-    def _common_stem(self) -> _Stem | None:
+    def _common_stem(self) -> _CommonStem | None:
+        """The stem that all networks share, with its outputs; None if there is none, or if it is too large.
+
+        It is taken to be shared if the smallest and the largest network have it; each evaluation then checks
+        that its network has it.
+        """
         space = self.supernet.space
         nodes, others = (stem(space.draw(end)) for end in (space.smallest(), space.largest()))
         images = len(self.calibration) + len(self.search[0])
-        if nodes != others or len(nodes) < 2 or 4 * images * prod(nodes[-1].shape) > _MOST_BYTES:
+        if nodes != others or len(nodes) < 2 or 4 * images * prod(nodes[-1].shape) > MAX_STEM_BYTES:
             return None
         blueprint, tensors_of = Blueprint(nodes), self.supernet.slices()
         calibration, search = self.calibration.numpy(), self.search[0].numpy()
         batch, threads = self.protocol.batch, self.protocol.threads
-        first = calibration_maps(blueprint, tensors_of, calibration, batch, threads=threads)
-        then = self._logits(blueprint, calibration, search).reshape(len(search), *nodes[-1].shape)
-        return _Stem(nodes, *(np.ascontiguousarray(maps.transpose(0, 2, 3, 1)) for maps in (first, then)))
+        of_calibration = calibration_maps(blueprint, tensors_of, calibration, batch, threads=threads)
+        of_search = self._logits(blueprint, calibration, search).reshape(len(search), *nodes[-1].shape)
+        channels_last = (
+            np.ascontiguousarray(maps.transpose(0, 2, 3, 1)) for maps in (of_calibration, of_search)
+        )
+        return _CommonStem(nodes, *channels_last)

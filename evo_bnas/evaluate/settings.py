@@ -9,6 +9,6 @@ from evo_bnas.quantity import Count
 class EvaluationSettings(Settings):
     """How networks are scored."""
 
-    # packed: XNOR and popcount on the CPU. auto: torch if the run uses a GPU, otherwise packed.
+    # packed: 1-bit execution on the CPU. auto: torch if the run uses a GPU, otherwise packed.
     backend: Literal["auto", "packed", "torch"] = "auto"
     batch: Count = 128  # images per forward pass; it affects rounding, so it is part of the protocol

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evo_bnas.archive.correct import pack_correct
 from evo_bnas.archive.score import Score
-from evo_bnas.data.dataset import Images, over_shared
+from evo_bnas.data.dataset import Images, shared_tensor
 from evo_bnas.evaluate.protocol import EvaluationProtocol
 from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.objectives import exact_objectives
@@ -22,9 +22,9 @@ from evo_bnas.supernet.supernet import Supernet
 
 
 class SupernetEvaluator:
-    """Calibrates a sub-network on fixed images, then counts its errors on the search split.
+    """Calibrates a sub-network on fixed images, then measures its error on the search split.
 
-    `latency` gives the latency of a blueprint in ms, where that is an objective.
+    `latency` measures the latency of a blueprint in ms; it is given if that is an objective.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class SupernetEvaluator:
     ) -> None:
         self.supernet = supernet
         self.calibration = calibration
-        self.search = search[:], search.y  # normalised once, for thousands of evaluations
+        self.search = search[:], search.y  # images normalised once for thousands of evaluations, and labels
         self.weights = weights
         self.protocol = protocol
         self._protocol_hash = protocol.hash
         self._latency = latency
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
-        return [self._score(architecture) for architecture in architectures]
+        return [self.score(architecture) for architecture in architectures]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Arrays and JSON values: pickle can leave arrays where they are, for many processes to read."""
-        assert self._latency is None, "latency is measured where the search runs"
+        """Arrays and small values: pickle (protocol 5) need not copy arrays, so processes can share them."""
+        assert self._latency is None, "latency is measured in the process of the search"
         space = self.supernet.space
         return {
             "space": (space.name, space.definition()),
@@ -62,22 +62,23 @@ class SupernetEvaluator:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """What arrives in another process, which gets the threads that a score is defined with."""
+        """Rebuild the evaluator over shared arrays; the process gets the threads of the protocol."""
         self.weights, self.protocol, self._latency = state["weights"], state["protocol"], None
         self._protocol_hash = self.protocol.hash
         torch.set_num_threads(self.protocol.threads)
         device = torch.device(self.protocol.device)
         name, definition = state["space"]
-        with torch.device("meta"):  # no memory for weights that are there already
+        with torch.device("meta"):  # no memory for weights that are replaced below
             self.supernet = Supernet(catalogue.build(name, definition, name))
-        self.calibration = over_shared(state["calibration"]).to(device)
-        images, labels = (over_shared(array).to(device) for array in state["search"])
+        self.calibration = shared_tensor(state["calibration"]).to(device)
+        images, labels = (shared_tensor(array).to(device) for array in state["search"])
         self.search = images, labels
-        shared = {name: over_shared(array) for name, array in state["shared"].items()}
+        shared = {name: shared_tensor(array) for name, array in state["shared"].items()}
         self.supernet.load_state_dict(shared, assign=True)
         self.supernet.to(device)
 
-    def _score(self, architecture: Architecture) -> Score:
+    def score(self, architecture: Architecture) -> Score:
+        """The score of one architecture."""
         started = time.perf_counter()
         correct = self._correct(architecture)
         space = self.supernet.space
@@ -97,21 +98,23 @@ class SupernetEvaluator:
         """Whether each image of the search split is classified correctly, (images,) bool."""
         network = partial(self.supernet, architecture=architecture)
         statistics = calibrate(network, self.calibration, self.protocol.batch)
-        return classified(partial(network, norm=statistics), *self.search, self.protocol.batch)
+        return correctly_classified(partial(network, norm=statistics), *self.search, self.protocol.batch)
 
 
 @torch.no_grad()
-def classified(classify: Callable[[Tensor], Tensor], images: Sliced, labels: Tensor, batch: int) -> Tensor:
-    """Whether each image is classified correctly, (images,) bool."""
+def correctly_classified(
+    classify: Callable[[Tensor], Tensor], images: Sliced, labels: Tensor, batch: int
+) -> Tensor:
+    """Whether each image is classified correctly (images,), given a function from images to logits."""
     starts = range(0, len(labels), batch)
-    guesses = [classify(images[start : start + batch]).argmax(1) for start in starts]
-    return torch.cat(guesses) == labels
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    return tensor.detach().cpu().numpy()
+    predicted = [classify(images[start : start + batch]).argmax(1) for start in starts]
+    return torch.cat(predicted) == labels
 
 
 def error_of(correct: Tensor) -> float:
     """Top-1 error as a fraction."""
     return 1.0 - int(correct.sum()) / len(correct)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    return tensor.detach().cpu().numpy()

@@ -1,1 +1,1 @@
-"""Files: atomic writes, YAML settings, safetensors, and what ships with the package."""
+"""Files: atomic writes, locks, YAML settings, safetensors, and the files shipped with the package."""

@@ -1,4 +1,4 @@
-"""Files that are either the old or the new ones, whenever the process is killed."""
+"""Atomic writes: after a kill at any moment, a file has its old or its new content."""
 
 import os
 import re
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-_LONGEST_NAME = 80  # file systems take 255 bytes, of which suffixes and temporary names need some
-_DIGEST = 8
+_MAX_NAME = 80  # characters; file systems take 255 bytes, and suffixes and temporary names need some
+_DIGEST = 8  # characters
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Put a new file in the place of `path`, synced to disk before it takes the name.
+    """Replace the file at `path`; the new file is synced to disk before it gets the name.
 
-    `write` makes the file under a temporary name in the same folder; what a killed process leaves there
-    is overwritten by the next one, so one writer at a time is assumed. Raises OSError as the file system
-    does, and then leaves the old file alone.
+    `write` creates the file under a temporary name in the same folder. A killed process may leave it there,
+    and the next one overwrites it, so there must be one writer at a time. Raises OSError as the file system
+    does; the old file is unchanged then.
     """
     temporary = path.with_name(f".{path.name}.new")
     write(temporary)
@@ -26,21 +26,21 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """`replace` for content that is at hand."""
+    """Replace the file at `path` by these bytes."""
     replace(path, lambda temporary: temporary.write_bytes(data))
 
 
 def file_name(text: str) -> str:
-    """A name that every file system takes, another one for another text: as it is, or cut and with a hash."""
+    """A unique name for a text that every file system accepts: the text itself, or shortened with a hash."""
     safe = re.sub(r"[^A-Za-z0-9._+=-]", "_", text)
-    if safe == text and len(text) <= _LONGEST_NAME:
+    if safe == text and len(text) <= _MAX_NAME:
         return text
     digest = sha256(text.encode()).hexdigest()[:_DIGEST]
-    return f"{safe[: _LONGEST_NAME - _DIGEST - 1]}-{digest}"
+    return f"{safe[: _MAX_NAME - _DIGEST - 1]}-{digest}"
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, after one was created, renamed or removed."""
+    """Sync the names in a folder to disk, after one was created, renamed or removed."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""One writer per folder."""
+"""A lock for each folder, so that it has one writer at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +12,16 @@ LOCK = ".lock"  # the name of the lock file in a folder
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Be the only writer of a folder.
+def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of a folder, which must exist.
 
-    Raises UsageError where another process writes it or where it cannot be written.
+    While another process holds it, `wait` for it or raise UsageError. Raises UsageError if the folder cannot
+    be written.
     """
-    # The kernel releases this lock when its process ends, however it ends.
     lock = FileLock(folder / LOCK)
     try:
-        lock.acquire(blocking=False)
+        # The kernel releases this lock when its process ends, however it ends.
+        lock.acquire(blocking=wait)
     except Timeout:
         raise UsageError(
             f"{folder}: another process is writing here; wait for it, or choose another folder with --out"

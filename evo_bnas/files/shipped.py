@@ -1,10 +1,10 @@
-"""Where the files are that travel with the library: `spaces/`, `runs/` and `tables/`."""
+"""The files shipped with the library: `spaces/`, `runs/` and `tables/`."""
 
 from pathlib import Path
 
 
 def shipped(folder: str) -> Path:
-    """A shipped folder: inside the package in a wheel, beside it in a checkout."""
+    """A shipped folder: inside the package in a wheel, next to it in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / folder
     return inside if inside.is_dir() else package.parent / folder

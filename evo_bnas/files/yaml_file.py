@@ -1,4 +1,4 @@
-"""YAML files become frozen, validated values; what is wrong in one is said with file, key and way out."""
+"""YAML files as frozen, validated settings; errors name the file, the key and a way out."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +13,8 @@ from evo_bnas.errors import UsageError, suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# What pydantic would say in words of Python.
-_PLAINLY = {
+# Messages instead of those of pydantic that use Python's terms, by type of error.
+_MESSAGES = {
     "model_type": "must hold `key: value` pairs",
     "dict_type": "must hold `key: value` pairs",
     "tuple_type": "must be a list",
@@ -23,13 +23,13 @@ _PLAINLY = {
 
 
 class Settings(BaseModel):
-    """A frozen part of a file: unknown keys are refused."""
+    """A section of a file; frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def one_of(kind: str, known: Sequence[str]) -> Callable[[str], str]:
-    """A validator that accepts known names only and suggests the nearest one."""
+    """A validator that accepts known names only, and otherwise suggests the nearest one."""
 
     def check(name: str) -> str:
         if name not in known:
@@ -40,87 +40,87 @@ def one_of(kind: str, known: Sequence[str]) -> Callable[[str], str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only, and no key twice: PyYAML would take the last one without a word."""
+    """Accepts plain values only, and no duplicate keys, of which PyYAML would silently use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in keys:
-                problem = f"the key {key.value!r} is a duplicate"
+                problem = f"duplicate key {key.value!r}"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; raises UsageError where it is missing, broken or no mapping."""
+    """The mapping in a YAML file; raises UsageError if the file is missing, invalid or not a mapping."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as failure:
         raise UsageError(f"{path}: cannot be read: {_first_line(failure)}") from None
     except yaml.constructor.ConstructorError as failure:
-        # The loader builds plain values only: a tag such as !!python/object is refused here.
-        raise UsageError(f"{path}: {_place(failure)}{failure.problem}; use plain values") from None
+        # Tags such as !!python/object are refused here.
+        raise UsageError(f"{path}: {_line(failure)}{failure.problem}; use plain values") from None
     except (yaml.YAMLError, ValueError) as failure:  # ValueError: a date such as 2026-13-01
-        raise UsageError(f"{path}: is no YAML: {_place(failure)}{_problem(failure)}") from None
+        raise UsageError(f"{path}: is not valid YAML: {_line(failure)}{_problem(failure)}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path}: must hold `key: value` lines, not {type(content).__name__}")
     return content
 
 
 def dump(model: BaseModel) -> str:
-    """A model as YAML that `read` and `validate` turn into an equal model."""
+    """A model as YAML; `read` and `validate` return an equal model."""
     return yaml.safe_dump(model.model_dump(mode="json", by_alias=True), sort_keys=False)
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of nested mappings and lists of mappings by dotted key; list items count from 1."""
+    """The leaves of nested mappings and lists of mappings, by dotted key; list items count from 1."""
     leaves: dict[str, Any] = {}
     for key, value in content.items():
-        place = f"{prefix}{key}"
+        dotted = f"{prefix}{key}"
         if isinstance(value, list) and any(isinstance(item, dict) for item in value):
             value = {str(number): item for number, item in enumerate(value, 1)}
         if isinstance(value, dict):
-            leaves |= flatten(value, f"{place}.")
+            leaves |= flatten(value, f"{dotted}.")
         else:
-            leaves[place] = value
+            leaves[dotted] = value
     return leaves
 
 
 def validate(model: type[Model], content: Mapping[str, Any], source: str) -> Model:
-    """Build the model; raises UsageError with every wrong key of `source`, one line each."""
+    """Build a model; raises UsageError with a line for every wrong key, starting with `source`."""
     try:
         return model.model_validate(content)
     except ValidationError as failure:
-        lines = [f"{source}: {_explain(model, error)}" for error in _told_once(failure.errors())]
+        lines = [f"{source}: {_explain(model, error)}" for error in _without_consequences(failure.errors())]
         raise UsageError("\n".join(lines)) from None
 
 
-def _told_once(errors: list[ErrorDetails]) -> list[ErrorDetails]:
-    """The errors without lists that are too short only because what stands in them is wrong."""
-    around = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
-    return [error for error in errors if error["type"] != "too_short" or error["loc"] not in around]
+def _without_consequences(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """The errors without those of lists that are too short because their items are wrong."""
+    parents = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
+    return [error for error in errors if error["type"] != "too_short" or error["loc"] not in parents]
 
 
 def _explain(model: type[BaseModel], error: ErrorDetails) -> str:
-    place = [part for part in error["loc"] if not str(part).startswith("function-")]
-    key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in place)
+    path = [part for part in error["loc"] if not str(part).startswith("function-")]
+    key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
     if error["type"] == "extra_forbidden":
-        known = _fields_at(model, [str(part) for part in place[:-1]])
-        return f"{key}: unknown key; {suggestion(str(place[-1]), known)}"
+        known = _fields_at(model, [str(part) for part in path[:-1]])
+        return f"{key}: unknown key; {suggestion(str(path[-1]), known)}"
     if error["type"] == "missing":
         return f"{key}: is missing"
     lead = f"{key}: " if key else ""
-    if error["type"] in _PLAINLY:
-        return f"{lead}{_PLAINLY[error['type']]} (got {error['input']!r})"
+    if error["type"] in _MESSAGES:
+        return f"{lead}{_MESSAGES[error['type']]} (got {error['input']!r})"
     message = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    said = isinstance(error["input"], dict) or repr(error["input"]) in message
-    shown = "" if said else f" (got {error['input']!r})"
-    return lead + message[0].lower() + message[1:] + shown
+    shown = isinstance(error["input"], dict) or repr(error["input"]) in message
+    got = "" if shown else f" (got {error['input']!r})"
+    return lead + message[0].lower() + message[1:] + got
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    """Valid keys of the part of a model that a path leads to."""
+    """The keys of the section at a path."""
     for name in path:
         field = _fields(model).get(name)
         for candidate in _models_in(field.annotation) if field else []:
@@ -129,7 +129,7 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
 
 
 def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The fields of a model under the names that they have in a file."""
+    """The fields of a model, by their keys in a file."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
@@ -140,7 +140,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in inner for model in _models_in(argument)]
 
 
-def _place(failure: Exception) -> str:
+def _line(failure: Exception) -> str:
     mark = getattr(failure, "problem_mark", None)
     return f"line {mark.line + 1}: " if mark else ""
 

@@ -24,7 +24,7 @@ from safetensors.numpy import save
 
 from evo_bnas.errors import UsageError
 from evo_bnas.files.atomic import write_bytes
-from evo_bnas.files.tensor_header import broken, header_of, metadata
+from evo_bnas.files.safetensors_header import broken, header_of, metadata
 from evo_bnas.files.yaml_file import Settings
 from evo_bnas.network.blueprint import Blueprint, Node
 from evo_bnas.packed.assemble import assemble

@@ -36,7 +36,7 @@ def predict(network: PackedNetwork, paths: Sequence[Path]) -> list[Prediction]:
     ]
 
 
-@decode.quiet()
+@decode.ignore_warnings()
 def read(path: Path, network: PackedNetwork) -> NDArray[np.uint8]:
     """Raw pixels (channels, height, width) of an image file, whole numbers from 0 to the network's white.
 
@@ -47,7 +47,7 @@ def read(path: Path, network: PackedNetwork) -> NDArray[np.uint8]:
     if channels not in decode.CHANNELS:
         raise UsageError(f"the network takes {channels} channels; image files give 1 or 3")
     try:
-        pixels = decode.fit(decode.upright(path), network.image)
+        pixels = decode.fit(decode.open_image(path), network.image)
     except decode.ImageError as failure:
         raise UsageError(f"{path}: {failure}") from None
     levels: NDArray[np.uint8] = np.rint(pixels * (network.header.white / _WHITE)).astype(np.uint8)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from evo_bnas.data.source import Raw, Source
+from evo_bnas.data.source import DecodedImages, Source
 from evo_bnas.files.atomic import replace
 
 _COLUMNS = 12
@@ -18,7 +18,7 @@ _TEXT = 14
 _LONGEST = 24  # letters of a class name
 
 
-def draw(raw: Raw, source: Source, seed: int, path: Path) -> None:
+def draw(images: DecodedImages, source: Source, seed: int, path: Path) -> None:
     """Write a PNG of some images of each class, drawn by the seed; raises OSError where it cannot."""
     font = ImageFont.load_default(_TEXT)
     names = [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in source.classes][
@@ -33,9 +33,9 @@ def draw(raw: Raw, source: Source, seed: int, path: Path) -> None:
     for row, name in enumerate(names):
         top = _GAP + row * down
         pen.text((_GAP, top + height // 2), name, "black", font, anchor="lm")
-        chosen = rng.permutation(np.flatnonzero(raw.labels == row))[:_COLUMNS]
+        chosen = rng.permutation(np.flatnonzero(images.labels == row))[:_COLUMNS]
         for column, number in enumerate(chosen):
-            picture = _picture(raw.pixels[number], source.white)
+            picture = _picture(images.pixels[number], source.white)
             enlarged = Image.Resampling.NEAREST if width >= picture.width else Image.Resampling.LANCZOS
             sheet.paste(picture.resize((width, height), enlarged), (left + column * across, top))
     replace(path, lambda temporary: sheet.save(temporary, format="PNG"))

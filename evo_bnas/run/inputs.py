@@ -1,4 +1,4 @@
-"""What the stages of a run are given: device, images, schedules, evaluators."""
+"""What the stages of a run are given: device, images, stages, evaluators."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -21,9 +21,9 @@ from evo_bnas.progress import Report, silent
 from evo_bnas.run.folder import Run
 from evo_bnas.space.genes import Space
 from evo_bnas.supernet.supernet import load_supernet
-from evo_bnas.train.loop import Schedule
 from evo_bnas.train.randomness import Stream, generator
 from evo_bnas.train.settings import TrainingSettings
+from evo_bnas.train.stage import Stage
 
 _CALIBRATION_IMAGES = 512
 
@@ -40,7 +40,7 @@ def images(run: Run, report: Report = silent) -> Dataset:
     for training must not test.
     """
     torch.set_num_threads(run.compute.threads)
-    found = dataset.load(run.recipe.data, run.recipe.seed, kept=run.data, report=report)
+    found = dataset.load(run.recipe.data, run.recipe.seed, cache=run.data, report=report)
     if run.environment.data not in (None, found.fingerprint):
         raise UsageError(
             f"data {run.recipe.data.name}: the images have changed since {run.folder} was started; restore "
@@ -49,21 +49,26 @@ def images(run: Run, report: Report = silent) -> Dataset:
     return found.to(device(run))
 
 
-def stages(run: Run, training: TrainingSettings) -> list[tuple[Weights, Schedule]]:
-    """The stages of a training: real weights first if the recipe says so, then binary ones."""
-    lengths: list[tuple[Weights, int]] = [("real", training.real_epochs), ("binary", training.epochs)]
-    augment = run.recipe.supernet.augment
-    return [
-        (weights, Schedule(training, epochs, run.recipe.seed, augment))
-        for weights, epochs in lengths
-        if epochs > 0
-    ]
+def stages(run: Run, name: str, training: TrainingSettings) -> list[Stage]:
+    """The stages of a training: real weights first if the recipe says so, then binary ones.
 
-
-def mode(run: Run, weights: Weights) -> Mode:
-    """How 1-bit layers are executed and differentiated with real or binary weights."""
+    `name` is that of the training in progress reports.
+    """
     supernet = run.recipe.supernet
-    return Mode(weights, supernet.sign_gradient, clip=supernet.sign_clip)
+    names: list[tuple[Weights, str]] = [("binary", name)]
+    if training.real_epochs:
+        names.insert(0, ("real", f"{name}, real weights"))
+    return [
+        Stage(
+            stage,
+            training,
+            run.recipe.seed,
+            supernet.augment,
+            Mode(weights, supernet.sign_gradient, clip=supernet.sign_clip),
+            run.compute.precision,
+        )
+        for weights, stage in names
+    ]
 
 
 def protocol(run: Run, data: Dataset, calibration: Tensor) -> EvaluationProtocol:

@@ -11,11 +11,11 @@ import torch
 
 from evo_bnas.archive.score import Score
 from evo_bnas.binary.network import Network, save_network
-from evo_bnas.cluster.access import need_share
+from evo_bnas.cluster.access import check_worker_resources
 from evo_bnas.data.dataset import Dataset, Images
 from evo_bnas.errors import UsageError
-from evo_bnas.evaluate.standalone import StandAlone
-from evo_bnas.evaluate.supernet import classified, error_of
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
+from evo_bnas.evaluate.supernet import correctly_classified, error_of
 from evo_bnas.files import weights_file
 from evo_bnas.files.atomic import file_name
 from evo_bnas.files.yaml_file import validate
@@ -30,8 +30,8 @@ from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import load_supernet
 from evo_bnas.train.checkpoint import Checkpoint
+from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, torch_seed
-from evo_bnas.train.retrain import retrain as train_network
 from evo_bnas.train.settings import RetrainSettings
 
 
@@ -76,7 +76,7 @@ def _train_all(
         named=parallel,
     )
     if engine.distributed:
-        need_share(engine, run.compute.device)
+        check_worker_resources(engine, run.compute.device)
         from evo_bnas.cluster.parallel import train_in_parallel  # Ray, a second
 
         train_in_parallel(trainer, networks, engine, folder=run.folder, report=report)
@@ -142,7 +142,9 @@ class Retraining:
         return done
 
     def _test(self, network: Network, images: Images) -> float:
-        return error_of(classified(network.eval(), images, images.y, self.run.recipe.evaluate.batch))
+        return error_of(
+            correctly_classified(network.eval(), images, images.y, self.run.recipe.evaluate.batch)
+        )
 
     def reporter(self, key: str) -> Report:
         """Where the progress of a network is reported."""
@@ -173,17 +175,10 @@ class NetworkTraining:
     def train(self, network: Network, name: str, images: Images, report: Report) -> list[Checkpoint]:
         """Train and calibrate a network in place; returns its checkpoints, to be removed by the caller."""
         run, checkpoints = self.run, []
-        for weights, schedule in inputs.stages(run, self.settings):
-            checkpoint = Checkpoint(run.checkpoint / f"{name}-{weights}.safetensors")
+        for stage in inputs.stages(run, "retrain", self.settings):
+            checkpoint = Checkpoint(run.checkpoint / f"{name}-{stage.mode.weights}.safetensors")
             train_network(
-                network,
-                images,
-                replace(schedule, seed=self.seed),
-                stage=f"retrain, {weights} weights",
-                mode=inputs.mode(run, weights),
-                precision=run.compute.precision,
-                checkpoint=checkpoint,
-                report=report,
+                network, images, replace(stage, seed=self.seed), checkpoint=checkpoint, report=report
             )
             checkpoints.append(checkpoint)
         network.set_statistics(calibrate(network.run, images, run.recipe.evaluate.batch))
@@ -191,7 +186,7 @@ class NetworkTraining:
         return checkpoints
 
 
-def stand_alone(run: Run, epochs: int | None, seed: int) -> StandAlone:
+def stand_alone(run: Run, epochs: int | None, seed: int) -> StandaloneEvaluator:
     """An evaluator that trains each architecture from scratch, otherwise as the recipe retrains.
 
     Networks learn from the train split alone and are scored on the search split, as with the supernet.
@@ -202,7 +197,7 @@ def stand_alone(run: Run, epochs: int | None, seed: int) -> StandAlone:
     content = run.recipe.retrain.model_dump(by_alias=True) | changes
     settings = validate(RetrainSettings, content, "--epochs")
     absolute = replace(run, folder=run.folder.absolute())  # workers have another working directory
-    return StandAlone(
+    return StandaloneEvaluator(
         run.space,
         partial(_trained_alone, NetworkTraining(absolute, settings, seed), images.train),
         search=images.search,

@@ -10,8 +10,8 @@ from pathlib import Path
 from evo_bnas import recipe as recipes
 from evo_bnas.archive.archive import Archive
 from evo_bnas.archive.journal import read
-from evo_bnas.cluster.access import need_ray, need_share
-from evo_bnas.cluster.address import need_answer
+from evo_bnas.cluster.access import check_worker_resources, check_workers
+from evo_bnas.cluster.address import reachable_address
 from evo_bnas.data.source import describe
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.progress import Report, silent
@@ -42,7 +42,7 @@ def start(
         _check_teacher(recipe.supernet.teacher_file, space)
     run = Run.create(recipe, space, folder, report)
     if recipe.engine.distributed:
-        need_share(recipe.engine, run.compute.device)
+        check_worker_resources(recipe.engine, run.compute.device)
     return run
 
 
@@ -108,9 +108,9 @@ def _check_resources(recipe: Recipe, folder: Path) -> None:
     """
     trained = (folder / SUPERNET).exists()
     ranks = 1 if trained else recipe.supernet.ranks
-    need_ray(recipe.engine, ranks)
+    check_workers(recipe.engine, ranks)
     if not trained and (recipe.engine.distributed or ranks > 1):
-        need_answer(recipe.engine)
+        reachable_address(recipe.engine)
 
 
 def _check_teacher(path: Path, space: Space) -> None:

@@ -1,7 +1,5 @@
 """The first stage: train the supernet."""
 
-from functools import partial
-
 from evo_bnas.errors import UsageError
 from evo_bnas.files import weights_file
 from evo_bnas.progress import Report, silent
@@ -12,8 +10,8 @@ from evo_bnas.supernet.samplers import SAMPLERS
 from evo_bnas.supernet.supernet import Supernet, save_supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.randomness import Stream, torch_seed
-from evo_bnas.train.supernet import train_supernet
-from evo_bnas.train.teacher import Teacher, load_teacher
+from evo_bnas.train.supernet import SupernetTraining
+from evo_bnas.train.teacher import NO_TEACHER, InPlaceTeacher, Teacher, load_teacher
 
 
 def train(run: Run, report: Report = silent) -> TrainedSupernet:
@@ -26,31 +24,24 @@ def train(run: Run, report: Report = silent) -> TrainedSupernet:
         supernet = Supernet(run.space, seed=seed).to(inputs.device(run))
         images, teacher = inputs.images(run, report).train, _teacher(run)
         checkpoints = []
-        for weights, schedule in inputs.stages(run, settings):
-            checkpoint = Checkpoint(run.checkpoint / f"supernet-{weights}.safetensors")
-            learn = partial(
-                train_supernet,
-                schedule=schedule,
-                sampler=SAMPLERS[settings.sampler],
-                stage="supernet" if weights == "binary" else "supernet, real weights",
-                mode=inputs.mode(run, weights),
-                precision=run.compute.precision,
-            )
-            if settings.ranks > 1 and checkpoint.read()[0] < schedule.steps(len(images)):
-                from evo_bnas.cluster.training import Lesson, train_on_ranks  # Ray, seconds
+        for stage in inputs.stages(run, "supernet", settings):
+            checkpoint = Checkpoint(run.checkpoint / f"supernet-{stage.mode.weights}.safetensors")
+            training = SupernetTraining(supernet, images, stage, SAMPLERS[settings.sampler], teacher)
+            steps = stage.steps(len(images))
+            if settings.ranks > 1 and checkpoint.read()[0] < steps:
+                from evo_bnas.cluster.training import train_on_ranks  # Ray, seconds
 
-                lesson = Lesson(learn, supernet, images, teacher, run.compute.worker_threads)
                 train_on_ranks(
-                    lesson,
-                    settings.ranks,
-                    run.recipe.engine,
-                    device=run.compute.device,
-                    checkpoint=checkpoint,
-                    report=report,
+                    training,
+                    checkpoint,
+                    report,
+                    ranks=settings.ranks,
+                    threads=run.compute.worker_threads,
+                    engine=run.recipe.engine,
                 )
-                assert checkpoint.read()[0] == schedule.steps(len(images))
-            # After a training on ranks this only reads its last checkpoint.
-            learn(supernet, images, teacher=teacher, checkpoint=checkpoint, report=report)
+                assert checkpoint.read()[0] == steps
+            # After a training on ranks this only reads the last checkpoint.
+            training.run(checkpoint, report)
             checkpoints.append(checkpoint)
         save_supernet(supernet, run.supernet_file)
         for checkpoint in checkpoints:
@@ -58,16 +49,18 @@ def train(run: Run, report: Report = silent) -> TrainedSupernet:
     return TrainedSupernet(run.supernet_file, existed=False)
 
 
-def _teacher(run: Run) -> Teacher | None:
+def _teacher(run: Run) -> Teacher:
     """The teacher of the supernet; raises UsageError if its file has changed since the run was started."""
     settings, started_with = run.recipe.supernet, run.environment.teacher
+    if settings.teacher == "none":
+        return NO_TEACHER
     if settings.teacher_file is None:
-        return None if settings.teacher == "none" else "in-place"
+        return InPlaceTeacher(run.space.largest())
     teacher = load_teacher(settings.teacher_file, run.space)
-    found = weights_file.fingerprint(settings.teacher_file)
-    if started_with not in (None, found):
+    now = weights_file.fingerprint(settings.teacher_file)
+    if started_with not in (None, now):
         raise UsageError(
             f"supernet.teacher: {settings.teacher_file}: has changed: the run was started with the weights "
-            f"{started_with}, and these are {found}; restore the old file, or start another run with --out"
+            f"{started_with}, and these are {now}; restore the old file, or start another run with --out"
         )
     return teacher.to(inputs.device(run))

@@ -1,1 +1,1 @@
-"""One training loop, used by the supernet and by the networks that are picked from it."""
+"""Training: one loop for the shared weights of a supernet and for single networks."""

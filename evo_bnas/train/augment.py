@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch on its device, by index arithmetic."""
+"""Augmentation of a whole batch at once, on its device."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from evo_bnas.train.settings import AugmentationSettings
 
 _ALL = slice(None)
-_Draw = Callable[[int], Tensor]  # one number from 0 to below this for each image
+_Draw = Callable[[int], Tensor]  # for each image a number from 0 up to, not including, the argument
 
 
 def augment(
@@ -19,9 +19,10 @@ def augment(
     batch: int | None = None,
     part: slice = _ALL,
 ) -> Tensor:
-    """New images of the same shape (images, channels, height, width).
+    """Augmented images of the same shape (images, channels, height, width).
 
-    They may be `part` of a larger batch: then each is varied as it would be in the whole batch.
+    If the images are the given `part` of a batch of size `batch`, the result is that part of the augmented
+    batch.
     """
 
     def draw(high: int) -> Tensor:
@@ -39,7 +40,7 @@ def augment(
 
 def _crop(images: Tensor, pad: int, draw: _Draw) -> Tensor:
     count, _, height, width = images.shape
-    # Normalised images: the value 0 of the border is the mean of the train part.
+    # Images are normalised, so the border of zeros is the mean of the train split.
     padded = F.pad(images, (pad,) * 4)
     top, left = (draw(2 * pad + 1) for _ in range(2))
     rows = top[:, None] + torch.arange(height, device=images.device)
@@ -49,15 +50,15 @@ def _crop(images: Tensor, pad: int, draw: _Draw) -> Tensor:
 
 
 def _flip(images: Tensor, draw: _Draw) -> Tensor:
-    flipped = draw(2).bool()
-    return torch.where(flipped[:, None, None, None], images.flip(3), images)
+    chosen = draw(2).bool()
+    return torch.where(chosen[:, None, None, None], images.flip(3), images)
 
 
 def _cutout(images: Tensor, side: int, draw: _Draw) -> Tensor:
     *_, height, width = images.shape
 
     def inside(size: int) -> Tensor:
-        # The centre may be anywhere, so that squares at the border are cut off.
+        # The centre may be any pixel, so squares near the border are cut off.
         distance = torch.arange(size, device=images.device) - draw(size)[:, None]
         return (distance >= -(side // 2)) & (distance < side - side // 2)
 

@@ -1,4 +1,4 @@
-"""Where a training stands, in one file that is whole or absent."""
+"""The checkpoint of a training: one file, replaced atomically."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ SECONDS_BETWEEN = 20.0
 
 
 class Checkpoint:
-    """The file of one training: step, weights and Adam's moments; randomness needs no saving."""
+    """The file of one training: step, weights and Adam's moments. Random state does not need saving."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,34 +22,34 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether enough time has passed; a resumed training is the same whenever it was saved."""
+        """Whether enough time has passed since the last save."""
         return time.monotonic() - self._saved >= SECONDS_BETWEEN
 
     def save(self, step: int, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
         """Replace the file."""
         state = {f"weights/{name}": parameter.detach() for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
-            # A tensor that no step has used yet has no moments: Adam passes it over.
+            # Adam has no moments for a tensor that no step has used yet.
             moments = optimizer.state.get(parameter, {})
             state |= {f"adam/{moment}/{name}": value for moment, value in moments.items()}
         self.write(step, state)
         self._saved = time.monotonic()
 
     def restore(self, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
-        """Put weights and moments back; the number of steps done, 0 where there is no file."""
+        """Load weights and moments; returns the number of finished steps, 0 if there is no file."""
         step, state = self.read()
         if not state:
             return 0
         moments: dict[str, dict[str, Tensor]] = {}
         weights: dict[str, Tensor] = {}
-        for address, value in state.items():
-            kind, _, rest = address.partition("/")
+        for key, value in state.items():
+            kind, _, name = key.partition("/")
             if kind == "weights":
-                weights[rest] = value
+                weights[name] = value
             else:
-                moment, _, name = rest.partition("/")
+                moment, _, name = name.partition("/")
                 moments.setdefault(name, {})[moment] = value
-        self._compare(parameters, weights, moments)
+        self._check_names(parameters, weights, moments)
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(weights[name])
@@ -59,12 +59,12 @@ class Checkpoint:
         return step
 
     def write(self, step: int, state: Mapping[str, Tensor]) -> None:
-        """Replace the file by the state of a training after so many steps."""
+        """Replace the file by the state after `step` steps."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         weights_file.write(self.path, "checkpoint", state, {"step": str(step)})
 
     def read(self) -> tuple[int, dict[str, Tensor]]:
-        """Steps done and the state after them: 0 and nothing where there is no file."""
+        """The number of finished steps and the state after them; 0 and an empty state without a file."""
         if not self.path.exists():
             return 0, {}
         state, header = weights_file.read(self.path, "checkpoint")
@@ -75,17 +75,18 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def _step(self, header: Mapping[str, str]) -> int:
-        done = header.get("step", "")
-        if not done.isdecimal():
-            raise UsageError(f"{self.path}: does not say how far its training is; delete it to train anew")
-        return int(done)
+        step = header.get("step", "")
+        if not step.isdecimal():
+            raise UsageError(f"{self.path}: has no step count; delete it to start the training again")
+        return int(step)
 
-    def _compare(
+    def _check_names(
         self, parameters: Mapping[str, Tensor], weights: Mapping[str, Tensor], moments: Iterable[str]
     ) -> None:
         for name in sorted({*parameters, *weights, *moments}):
             expected = parameters[name].shape if name in parameters else None
             if name not in weights or weights[name].shape != expected:
                 raise UsageError(
-                    f"{self.path}: is of another training: {name} does not fit; delete it to train anew"
+                    f"{self.path}: belongs to another training: {name} does not match; "
+                    "delete it to start the training again"
                 )

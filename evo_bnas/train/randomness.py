@@ -1,6 +1,6 @@
-"""Counter-based randomness: what is drawn depends on (seed, stream, counter) and on nothing before.
+"""Counter-based randomness: a draw depends only on (seed, stream, counter), not on earlier draws.
 
-So no generator is ever saved, and a training that was stopped and resumed is the same training.
+So no generator state is ever saved, and a resumed training equals an uninterrupted one.
 """
 
 from enum import IntEnum
@@ -10,7 +10,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """What the numbers are for; streams of one seed are independent."""
+    """What the numbers are used for; the streams of a seed are independent."""
 
     ORDER = 0
     ARCHITECTURES = 1
@@ -20,7 +20,7 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, stream: Stream, counter: int = 0) -> np.random.Generator:
-    """The numbers of one counter (an epoch, a step)."""
+    """A generator for one counter, such as an epoch or a step."""
     return np.random.default_rng([seed, stream, counter])
 
 
@@ -30,5 +30,5 @@ def torch_seed(seed: int, stream: Stream, counter: int = 0) -> int:
 
 
 def torch_generator(seed: int, stream: Stream, counter: int, device: torch.device) -> torch.Generator:
-    """The numbers of one counter, drawn on a device."""
+    """A torch generator on a device for one counter."""
     return torch.Generator(device).manual_seed(torch_seed(seed, stream, counter))

@@ -1,91 +1,71 @@
 """Training of the shared weights by one-shot sampling."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evo_bnas.binary.execute import BINARY, Mode
 from evo_bnas.data.dataset import Images
 from evo_bnas.progress import Report, silent
-from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.samplers import Sampler
 from evo_bnas.supernet.supernet import Supernet
-from evo_bnas.train.annealing import annealed
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule, latent_weights, train
-from evo_bnas.train.precision import Precision, training_format
+from evo_bnas.train.loop import Trainable, latent_weights, train
+from evo_bnas.train.precision import autocast
 from evo_bnas.train.randomness import Stream, generator
 from evo_bnas.train.ranks import ALONE, Ranks
-from evo_bnas.train.teacher import Teacher, divergence
+from evo_bnas.train.stage import Stage
+from evo_bnas.train.teacher import NO_TEACHER, Teacher, divergence
 
 
-def train_supernet(
-    supernet: Supernet,
-    images: Images,
-    schedule: Schedule,
-    sampler: Sampler,
-    *,
-    stage: str = "supernet",
-    mode: Mode = BINARY,
-    teacher: Teacher | None = None,
-    precision: Precision = "float32",
-    checkpoint: Checkpoint,
-    report: Report = silent,
-    ranks: Ranks = ALONE,
-) -> None:
-    """Train in place: at every step the sampled architectures share one batch and one optimizer step.
+@dataclass(frozen=True, slots=True)
+class SupernetTraining:
+    """One stage of the training of a supernet.
 
-    Without a teacher they learn from the labels, with one from its outputs alone. A teacher in place is
-    one more pass of the step, which learns from the labels; where a step of several architectures holds
-    the largest, as a sandwich does, the teacher takes its place. Two calls, real weights then binary, make
-    two stages.
+    Every step samples architectures; they share the batch and one optimizer step, and their losses are
+    averaged. They learn from the labels, or from the logits of a teacher and nothing else.
     """
-    space = supernet.space
-    largest = space.largest()
-    in_place = teacher == "in-place"
-    steps = schedule.steps(len(images))
 
-    def backward(x: Tensor, labels: Tensor, step: int) -> Tensor:
-        now = annealed(mode, step / steps)
-        students = sampler(space, generator(schedule.seed, Stream.ARCHITECTURES, step))
-        if in_place:
-            students = [student for student in students if student != largest] or students
-        passes = len(students) + in_place
-        total = torch.zeros((), device=x.device)
+    supernet: Supernet
+    images: Images
+    stage: Stage
+    sampler: Sampler
+    teacher: Teacher = NO_TEACHER
 
-        def learn(architecture: Architecture, how: Mode, aim: Tensor | None) -> Tensor:
-            """One pass towards the labels, or the logits of a teacher; its own logits."""
-            with training_format(precision, x.device):
-                logits: Tensor = supernet(x, architecture, mode=how)
-                if aim is None:
-                    loss = F.cross_entropy(logits, labels, label_smoothing=schedule.settings.label_smoothing)
+    def to(self, device: torch.device) -> "SupernetTraining":
+        """The same training on a device; supernet and teacher are moved there."""
+        return replace(
+            self,
+            supernet=self.supernet.to(device),
+            images=self.images.to(device),
+            teacher=self.teacher.to(device),
+        )
+
+    def run(self, checkpoint: Checkpoint, report: Report = silent, ranks: Ranks = ALONE) -> None:
+        """Train the supernet in place, resuming from the checkpoint; see `evo_bnas.train.loop.train`."""
+        parameters = dict(self.supernet.named_parameters())
+        latent = latent_weights(self.supernet.space.envelope())
+        trainable = Trainable(parameters, latent, self._backward)
+        train(trainable, self.images, self.stage, checkpoint=checkpoint, report=report, ranks=ranks)
+
+    def _backward(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
+        stage = self.stage
+        mode = stage.mode_at(step, stage.steps(len(self.images)))
+        rng = generator(stage.seed, Stream.ARCHITECTURES, step)
+        passes, target = self.teacher.plan(self.sampler(self.supernet.space, rng), images)
+        total = torch.zeros((), device=images.device)
+        for architecture, teaches in passes:
+            with autocast(stage.precision, images.device):
+                own_mode = replace(mode, weights="real") if teaches else mode
+                logits: Tensor = self.supernet(images, architecture, mode=own_mode)
+                if target is None:
+                    loss = F.cross_entropy(logits, labels, label_smoothing=stage.settings.label_smoothing)
                 else:
-                    loss = divergence(logits, aim)
-                loss = loss / passes
+                    loss = divergence(logits, target)
+                loss = loss / len(passes)
             loss.backward()
             total.add_(loss.detach())
-            return logits.detach()
-
-        aim = None
-        if in_place:
-            aim = learn(largest, replace(now, weights="real"), None)
-        elif callable(teacher):
-            with torch.no_grad():
-                aim = teacher(x)
-        for student in students:
-            learn(student, now, aim)
+            if teaches:
+                target = logits.detach()
         return total
-
-    train(
-        stage,
-        dict(supernet.named_parameters()),
-        latent_weights(space.envelope()),
-        backward,
-        images,
-        schedule,
-        checkpoint=checkpoint,
-        report=report,
-        ranks=ranks,
-    )

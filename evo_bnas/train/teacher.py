@@ -1,52 +1,125 @@
-"""Teachers: networks whose outputs train another one."""
+"""Teachers: networks whose logits train the networks of a supernet."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from evo_bnas.binary.execute import BINARY, Mode
 from evo_bnas.binary.network import Network, load_network
 from evo_bnas.errors import UsageError
-from evo_bnas.space.genes import Space
+from evo_bnas.space.genes import Architecture, Space
 
-# Logits (batch, classes) of images; or the largest network of the supernet itself, with real weights
-# (Lin et al., NAS-BNN, 2025).
-Teacher = Callable[[Tensor], Tensor] | Literal["in-place"]
+
+class Pass(NamedTuple):
+    """A network that is trained in a step; several may share the step.
+
+    A network that teaches is trained first, with real weights, from the labels. The passes after it learn
+    from its logits.
+    """
+
+    architecture: Architecture
+    teaches: bool = False
+
+
+class Plan(NamedTuple):
+    """What the networks of a training step learn from."""
+
+    passes: Sequence[Pass]
+    target: Tensor | None = None  # logits (batch, classes) of a teacher; None: the labels
+
+
+class Teacher(ABC):
+    """Decides what the networks of a training step learn from."""
+
+    @abstractmethod
+    def plan(self, sampled: Sequence[Architecture], images: Tensor) -> Plan:
+        """The passes of a step, given the sampled architectures and the images (b, channels, h, w)."""
+
+    def to(self, device: torch.device) -> "Teacher":
+        """The teacher on a device; a network is moved there."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class NoTeacher(Teacher):
+    """All networks learn from the labels."""
+
+    def plan(self, sampled: Sequence[Architecture], images: Tensor) -> Plan:
+        return Plan([Pass(architecture) for architecture in sampled])
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTeacher(Teacher):
+    """All networks learn from the logits of a trained network."""
+
+    network: Network
+    mode: Mode = BINARY  # in which the teacher runs
+
+    def plan(self, sampled: Sequence[Architecture], images: Tensor) -> Plan:
+        with torch.no_grad():
+            logits = self.network(images, self.mode)
+        return Plan([Pass(architecture) for architecture in sampled], logits)
+
+    def to(self, device: torch.device) -> Teacher:
+        return NetworkTeacher(self.network.to(device), self.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class InPlaceTeacher(Teacher):
+    """The largest network of the supernet, with real weights, teaches the others (Lin et al., NAS-BNN, 2025).
+
+    It is trained in the same step. If it was sampled together with others, as in a sandwich, it is not a
+    student as well.
+    """
+
+    largest: Architecture
+
+    def plan(self, sampled: Sequence[Architecture], images: Tensor) -> Plan:
+        students = [architecture for architecture in sampled if architecture != self.largest] or sampled
+        return Plan([Pass(self.largest, teaches=True), *map(Pass, students)])
+
+
+NO_TEACHER = NoTeacher()
 
 
 def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """KL divergence of the student's classes from the teacher's: logits at temperature 1, mean over images.
+    """KL divergence between the classes predicted by teacher and student, from logits (batch, classes).
 
-    It stands for the whole loss: a student sees no labels, as in ReActNet (Liu et al., 2020) and NAS-BNN.
+    At temperature 1, mean over images. It is the whole loss: a student does not see labels, as in ReActNet
+    (Liu et al., 2020) and NAS-BNN.
     """
-    given, aim = F.log_softmax(student, 1), F.log_softmax(teacher, 1)
-    return F.kl_div(given, aim, reduction="batchmean", log_target=True)
+    predicted, target = F.log_softmax(student, 1), F.log_softmax(teacher, 1)
+    return F.kl_div(predicted, target, reduction="batchmean", log_target=True)
 
 
-def load_teacher(path: Path, space: Space) -> Network:
-    """The network in a file, to teach networks of a space.
+def load_teacher(path: Path, space: Space) -> NetworkTeacher:
+    """The network in a file, as a teacher for networks of a space.
 
-    Nothing is asked about what it has learned from. A network that a run retrained has seen the labels of
-    the search part: taught by it, a supernet scores that part too well, so the errors of its search are no
-    estimate of errors on images that were never seen. The test part stays unseen.
+    The images that it was trained on are not checked. A network that a run retrained has seen the labels of
+    the search split: a supernet taught by it scores too well on that split, so the errors of its search do
+    not estimate errors on unseen images. The test split remains unseen.
 
-    Raises UsageError where the file is none of a network, or of one for other images or classes.
+    Raises UsageError if the file does not hold a network, or if the network is for other images or classes.
     """
     network = load_network(path)
     first, *_, last = network.blueprint.nodes
-    for what, found, asked in (
+    for what, actual, expected in (
         ("images", first.shape, space.image),
-        ("classes", last.shape[0], space.classes),
+        ("classes", (last.shape[0],), (space.classes,)),
     ):
-        if found != asked:
+        if actual != expected:
             raise UsageError(
-                f"{path}: is a network for {_shown(found)} {what}, and {_shown(asked)} are asked for; "
+                f"{path}: is a network for {_by(actual)} {what}, but the space has {_by(expected)}; "
                 "name a network that was trained on the same data set"
             )
-    return network
+    return NetworkTeacher(network)
 
 
-def _shown(size: int | tuple[int, ...]) -> str:
-    return str(size) if isinstance(size, int) else "x".join(map(str, size))
+def _by(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))

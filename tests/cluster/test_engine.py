@@ -26,7 +26,7 @@ from evo_bnas.search.problem import Problem
 from evo_bnas.search.replay import replay
 from tests.support.ray_cluster import STORE, cluster
 from tests.support.ray_driver import OBJECTIVES, POPULATION, drive
-from tests.support.ray_evaluators import Told
+from tests.support.ray_evaluators import FaultyTable
 from tests.support.synthetic import separable_table
 
 pytestmark = pytest.mark.slow
@@ -51,134 +51,131 @@ def session(nodes: Any) -> Iterator[Session]:
         yield connection
 
 
-def told(folder: Path, orders: dict[int, str] | None = None) -> Told:
-    return Told(TABLE.scores, folder, {KEYS[index]: order for index, order in (orders or {}).items()})
+def faulty(folder: Path, faults: dict[int, str] | None = None) -> FaultyTable:
+    return FaultyTable(TABLE.scores, folder, {KEYS[index]: fault for index, fault in (faults or {}).items()})
 
 
 def scored(engine: RayEngine, count: int, meanwhile: Callable[[], object] = bool) -> dict[int, Score]:
-    """The scores of the first networks, each of which has to come once."""
+    """The scores of the first networks; each must arrive once."""
     for id in range(count):
         engine.submit(id, NETWORKS[id])
-    found: dict[int, Score] = {}
-    while len(found) < count:
+    scores: dict[int, Score] = {}
+    while len(scores) < count:
         for id, score in engine.poll():
-            assert id not in found
-            found[id] = score
+            assert id not in scores
+            scores[id] = score
         meanwhile()
-    return found
+    return scores
 
 
-def failures(found: dict[int, Score]) -> dict[int, str]:
-    return {id: score.reason for id, score in found.items() if score.status == "failed"}
+def failures(scores: dict[int, Score]) -> dict[int, str]:
+    return {id: score.reason for id, score in scores.items() if score.status == "failed"}
 
 
-def test_what_raises_hangs_or_kills_every_worker_has_failed_and_its_neighbours_have_not(
+def test_evaluations_that_raise_hang_or_kill_their_worker_fail_and_no_others(
     session: Session, tmp_path: Path
 ) -> None:
-    evaluator = told(tmp_path, {1: "hang", 3: "raise", 5: "die"})
+    evaluator = faulty(tmp_path, {1: "hang", 3: "raise", 5: "die"})
     with RayEngine(evaluator, session, EngineSettings(workers=2, deadline=1)) as engine:
-        found = scored(engine, 12)
+        scores = scored(engine, 12)
     node = r"node [\d.]+ \(\w{8}\)"
-    why = {
-        1: rf"{KEYS[1]}: took longer than 1 s on {node}, and was ended",
+    reasons = {
+        1: rf"{KEYS[1]}: took longer than 1 s on {node}.*",
         3: rf"RuntimeError: out of memory \({KEYS[3]} on {node}\)",
         5: rf"{KEYS[5]}: the worker on {node} died \(ActorDiedError\)",
     }
-    failed = failures(found)
-    assert failed.keys() == why.keys()
-    assert all(re.fullmatch(why[id], reason) for id, reason in failed.items()), failed
-    assert all(found[id].objectives == TABLE.scores[KEYS[id]] for id in found if id not in failed)
+    failed = failures(scores)
+    assert failed.keys() == reasons.keys()
+    assert all(re.fullmatch(reasons[id], reason) for id, reason in failed.items()), failed
+    assert all(scores[id].objectives == TABLE.scores[KEYS[id]] for id in scores if id not in failed)
     assert len(evaluator.processes(KEYS[1])) == 2
 
 
 def test_a_killed_worker_costs_no_evaluation(
     session: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    evaluator = told(tmp_path, {0: "wait"})
+    evaluator = faulty(tmp_path, {0: "wait"})
 
     def kill() -> None:
-        begun = evaluator.processes(KEYS[0])
-        if len(begun) == 1 and not (tmp_path / "go").exists():
-            os.kill(begun[0], signal.SIGKILL)
+        started = evaluator.processes(KEYS[0])
+        if len(started) == 1 and not (tmp_path / "go").exists():
+            os.kill(started[0], signal.SIGKILL)
             (tmp_path / "go").touch()
 
     with caplog.at_level(logging.WARNING), RayEngine(evaluator, session, TWO) as engine:
         assert failures(scored(engine, 8, kill)) == {}
     assert len(evaluator.processes(KEYS[0])) == 2
-    assert re.search(
-        rf"{KEYS[0]}: the worker on node [\d.]+ \(\w+\) died \(\w+\); it is tried on another", caplog.text
-    )
+    assert re.search(rf"{KEYS[0]}: the worker on node [\d.]+ \(\w+\) died \(\w+\); retrying", caplog.text)
 
 
 def test_a_node_that_joins_is_used_and_one_that_is_lost_costs_no_evaluation(
     nodes: Any, session: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    evaluator = told(tmp_path, {0: "wait", 1: "wait", 2: "wait"})
+    evaluator = faulty(tmp_path, {0: "wait", 1: "wait", 2: "wait"})
     joined: list[Any] = []
 
     def join_then_leave() -> None:
-        begun = [id for id in range(3) if evaluator.processes(KEYS[id])]
-        if not joined and len(begun) == 2:
+        started = [id for id in range(3) if evaluator.processes(KEYS[id])]
+        if not joined and len(started) == 2:
             joined.append(nodes.add_node(num_cpus=1, object_store_memory=STORE))
-        elif len(begun) == 3 and joined[0] is not None:
+        elif len(started) == 3 and joined[0] is not None:
             nodes.remove_node(joined[0], allow_graceful=False)
             joined[0] = None
-        elif joined == [None] and "it is tried on another" in caplog.text:
+        elif joined == [None] and "retrying on another worker" in caplog.text:
             (tmp_path / "go").touch()
 
     with caplog.at_level(logging.WARNING), RayEngine(evaluator, session, EngineSettings(workers=3)) as engine:
-        assert "the cluster has room for 2 of 3 workers; others start when nodes join" in caplog.text
+        assert "room for 2 of 3 workers" in caplog.text
         assert failures(scored(engine, 8, join_then_leave)) == {}
-    begun = [len(evaluator.processes(KEYS[id])) for id in range(3)]
-    assert sorted(begun) == [1, 1, 2]
+    assert sorted(len(evaluator.processes(KEYS[id])) for id in range(3)) == [1, 1, 2]
 
 
 def test_a_full_object_store_stops_nothing(session: Session, tmp_path: Path) -> None:
     filling = [ray.put(np.ones(STORE // 4, np.uint8)) for _ in range(5)]
-    large = told(tmp_path), np.ones(STORE // 4, np.uint8)
-    with RayEngine(_Large(*large), session, TWO) as engine:
+    large = LargeEvaluator(faulty(tmp_path), np.ones(STORE // 4, np.uint8))
+    with RayEngine(large, session, TWO) as engine:
         assert failures(scored(engine, 8)) == {}
     del filling
 
 
-class _Large:
-    """An evaluator of some size."""
+class LargeEvaluator:
+    """An evaluator with large weights."""
 
-    def __init__(self, evaluator: Told, weights: Any) -> None:
+    def __init__(self, evaluator: FaultyTable, weights: Any) -> None:
         self._evaluator, self._weights = evaluator, weights
 
     def __call__(self, architectures: Any) -> list[Score]:
-        assert not self._weights.flags.writeable, "a copy of its own, instead of the object store's"
+        assert not self._weights.flags.writeable, "it is a copy, not the array in the object store"
         return self._evaluator(architectures)
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("settings", "message"),
     [
-        ({"gpus": 0.5}, "2 workers of 1 CPU and 0.5 GPU do not fit: the cluster at .* has . CPU, 0 GPU on"),
-        ({"cpus": 64}, "2 workers of 64 CPU and 0 GPU do not fit: .* ask for less, or start nodes that have"),
+        ({"gpus": 0.5}, r"2 with 1 CPU and 0\.5 GPU each.*\d CPU, 0 GPU"),
+        ({"cpus": 64}, "2 with 64 CPU and 0 GPU each"),
     ],
 )
 def test_resources_that_no_node_has_are_refused_at_once(
-    session: Session, tmp_path: Path, asked: dict[str, float], said: str
+    session: Session, tmp_path: Path, settings: dict[str, float], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=said):
-        RayEngine(told(tmp_path), session, EngineSettings(workers=2, **asked))
+    with pytest.raises(UsageError, match=rf"engine\.workers: {message}"):
+        RayEngine(faulty(tmp_path), session, EngineSettings(workers=2, **settings))
 
 
-def test_what_trains_may_take_long_and_nothing_waits_behind_it(session: Session, tmp_path: Path) -> None:
-    evaluator = told(tmp_path, {0: "wait"})
-    found: dict[int, Score] = {}
+def test_a_training_has_no_deadline_and_none_is_queued_behind_it(session: Session, tmp_path: Path) -> None:
+    evaluator = faulty(tmp_path, {0: "wait"})
+    scores: dict[int, Score] = {}
     with RayEngine(evaluator, session, EngineSettings(workers=2, deadline=0.1), tmp_path) as engine:
         for id in range(8):
             engine.submit(id, NETWORKS[id])
-        while len(found) < 7:
-            found |= dict(engine.poll())
-        assert 0 not in found
+        while len(scores) < 7:
+            scores |= dict(engine.poll())
+        assert 0 not in scores
         (tmp_path / "go").touch()
-        while 0 not in found:
-            found |= dict(engine.poll())
-    assert failures(found) == {}
+        while 0 not in scores:
+            scores |= dict(engine.poll())
+    assert failures(scores) == {}
     assert len(evaluator.processes(KEYS[0])) == 1
 
 
@@ -186,22 +183,21 @@ def test_a_worker_that_does_not_share_the_folder_is_named(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    absent = tmp_path / "of another machine"
-    named = rf"node [\d.]+ \(\w+\) does not write to {absent} as it is here; put the run on a file system"
-    with pytest.raises(UsageError, match=named):
-        RayEngine(told(tmp_path), session, TWO, Path(absent.name))
+    missing = tmp_path / "of another machine"
+    with pytest.raises(UsageError, match=rf"node [\d.]+ \(\w+\) .*{missing}.*file system"):
+        RayEngine(faulty(tmp_path), session, TWO, Path(missing.name))
 
 
-class _Unready:
-    """An evaluator that no worker can take."""
+class Unpicklable:
+    """An evaluator that no worker can unpickle."""
 
     def __reduce__(self) -> Any:
         return int, ("no such device",)
 
 
 def test_workers_that_do_not_start_end_the_search_with_the_cause(session: Session) -> None:
-    with pytest.raises(ClusterError, match=r"workers do not start: .*invalid literal.*no such device"):
-        RayEngine(_Unready(), session, EngineSettings(workers=4, cpus=0.5))  # type: ignore[arg-type]
+    with pytest.raises(ClusterError, match=r"invalid literal.*no such device"):
+        RayEngine(Unpicklable(), session, EngineSettings(workers=4, cpus=0.5))  # type: ignore[arg-type]
 
 
 def rows(folder: Path) -> Any:
@@ -211,13 +207,13 @@ def rows(folder: Path) -> Any:
 def test_in_synchronous_mode_two_workers_write_the_journal_of_one(nodes: Any, tmp_path: Path) -> None:
     ray.shutdown()
     journals = []
-    for name, asked in (
+    for name, settings in (
         ("one", EngineSettings()),
         ("two", EngineSettings(workers=2, address=nodes.address, synchronous=True)),
     ):
         (tmp_path / name).mkdir()
-        evaluator = told(tmp_path / name, dict.fromkeys(range(0, 81, 7), "raise"))
-        drive(TABLE, evaluator, asked, evaluations=40)
+        evaluator = faulty(tmp_path / name, dict.fromkeys(range(0, 81, 7), "raise"))
+        drive(TABLE, evaluator, settings, evaluations=40)
         lines = (tmp_path / name / "journal.jsonl").read_text().splitlines()
         journals.append(
             [
@@ -229,13 +225,13 @@ def test_in_synchronous_mode_two_workers_write_the_journal_of_one(nodes: Any, tm
     assert rows(tmp_path / "one").equals(rows(tmp_path / "two"))
 
 
-def test_a_run_of_one_worker_goes_on_with_two_and_is_replayed(
+def test_a_search_of_one_worker_is_resumed_with_two_and_replayed(
     nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ray.shutdown()
-    drive(TABLE, told(tmp_path), EngineSettings(), evaluations=16)
+    drive(TABLE, faulty(tmp_path), EngineSettings(), evaluations=16)
     monkeypatch.setenv("RAY_ADDRESS", nodes.address)
-    drive(TABLE, told(tmp_path), TWO, evaluations=60)
+    drive(TABLE, faulty(tmp_path), TWO, evaluations=60)
     archive = read(tmp_path / "journal.jsonl", TABLE)
     assert sorted(archive.scores) == list(range(60))
     assert set(archive.attempts.values()) == {1}
@@ -243,26 +239,28 @@ def test_a_run_of_one_worker_goes_on_with_two_and_is_replayed(
     assert replay(explorer, tmp_path / "journal.jsonl", TABLE, seed=0) == 60
 
 
-def test_when_the_head_is_lost_the_search_says_so_and_the_same_command_ends_it(
+def test_when_the_head_is_lost_the_search_says_so_and_the_same_command_finishes_it(
     nodes: Any, tmp_path: Path
 ) -> None:
     ray.shutdown()
     journal = tmp_path / "journal.jsonl"
     with cluster() as lost:
-        command = [sys.executable, "-m", "tests.support.ray_driver", str(tmp_path), lost.address, "40"]
+        address = lost.address
+        command = [sys.executable, "-m", "tests.support.ray_driver", str(tmp_path), address, "40"]
         driver = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
         while not journal.exists() or not read(journal, TABLE).scores:
             assert driver.poll() is None
         for head in lost.head_node.all_processes["gcs_server"]:
             head.process.kill()
-        _, complaint = driver.communicate()
-        # Asked politely, the rest of the node waits half a minute for its head.
+        _, message = driver.communicate()
+        # In a graceful shutdown, the rest of the node would wait half a minute for its head.
         lost.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
     assert driver.returncode == 1
-    assert "is lost; what was scored is saved, and the same command goes on" in complaint
+    assert address in message
+    assert "same command" in message
     before = read(journal, TABLE).scores
     (tmp_path / "go").touch()
-    drive(TABLE, told(tmp_path), EngineSettings(workers=2, address=nodes.address), evaluations=40)
+    drive(TABLE, faulty(tmp_path), EngineSettings(workers=2, address=nodes.address), evaluations=40)
     assert len(read(journal, TABLE).scores) == 40
     assert dict(list(read(journal, TABLE).scores.items())[: len(before)]) == before
     assert set(read(journal, TABLE).attempts.values()) == {1}

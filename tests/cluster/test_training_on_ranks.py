@@ -1,4 +1,4 @@
-"""Training on two ranks of a real Ray cluster, one of which is killed, after a driver that was killed."""
+"""Training on two ranks of a real Ray cluster: the driver is killed first, and then one of the ranks."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.randomness import Stream, torch_seed
 from tests.support.digits import DIGITS
 from tests.support.ranks import DiesOnce, train_in_parts
-from tests.train.test_train import EveryStep, Stop
+from tests.support.training import EveryStep, Stop
 
 RECIPE = """
 data: {name: digits}
@@ -31,12 +31,12 @@ engine: {threads: 1, device: cpu}
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
-def test_ranks_resume_though_one_is_killed_and_end_with_the_weights_of_one_process(
+def test_ranks_resume_after_kills_and_end_with_the_weights_of_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     run = start(tmp_path / "recipe.yaml", tmp_path / "run")
-    ((_, schedule),) = inputs.stages(run, run.recipe.supernet)
+    (stage,) = inputs.stages(run, "supernet", run.recipe.supernet)
     images = load(DIGITS, seed=0).train
     expected = Supernet(run.space, seed=torch_seed(0, Stream.WEIGHTS))
 
@@ -44,22 +44,22 @@ def test_ranks_resume_though_one_is_killed_and_end_with_the_weights_of_one_proce
     torch.set_num_threads(1)
     path = run.checkpoint / "supernet-binary.safetensors"
     with pytest.raises(Stop):
-        train_in_parts(expected, images, schedule, uniform, EveryStep(path, 4))
-    whole = tmp_path / "whole.safetensors"
-    shutil.copy(path, whole)
-    train_in_parts(expected, images, schedule, uniform, Checkpoint(whole))
+        train_in_parts(expected, images, stage, uniform, EveryStep(path, 4))
+    copy = tmp_path / "copy.safetensors"
+    shutil.copy(path, copy)
+    train_in_parts(expected, images, stage, uniform, Checkpoint(copy))
     torch.set_num_threads(threads)
 
     monkeypatch.setattr("evo_bnas.run.train.SAMPLERS", {"uniform": DiesOnce(tmp_path / "died")})
-    told: list[Progress] = []
+    reported: list[Progress] = []
     with caplog.at_level(logging.WARNING):
-        train_stage(run, told.append)
+        train_stage(run, reported.append)
 
     assert (tmp_path / "died").exists()
-    # The checkpoint of step 6 is on its way when the rank dies.
-    assert re.search(r"lost rank 1 of 2; training goes on from step [56]\b", caplog.text)
-    assert [step.done for step in told] == [1, 2]
+    # The checkpoint of step 6 may not have arrived when the rank dies.
+    assert re.search(r"lost rank 1 of 2; .* step [56]\b", caplog.text)
+    assert [step.done for step in reported] == [1, 2]
     assert not path.exists()
-    found = load_supernet(run.space, run.supernet_file).state_dict()
-    # To the last bit: halves of gradients are exact, and two are added in any order.
-    assert all(torch.equal(found[name], aim) for name, aim in expected.state_dict().items())
+    trained = load_supernet(run.space, run.supernet_file).state_dict()
+    # To the last bit: halving is exact, and the order of two summands does not matter.
+    assert all(torch.equal(trained[name], value) for name, value in expected.state_dict().items())

@@ -98,8 +98,8 @@ def network(run: Run) -> PackedNetwork:
 def test_the_c_code_classifies_all_test_images_as_the_packed_program(
     network: PackedNetwork, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
-    raw = digits.raw()
-    pixels = raw.pixels[digits.parts().test]
+    raw = digits.decoded()
+    pixels = raw.pixels[digits.splits().test]
     classes, logits = answers(network, tmp_path, pixels, *flags)
     expected = network.logits(pixels)
     assert np.array_equal(classes, expected.argmax(1))
@@ -234,8 +234,8 @@ def test_every_kind_of_step_is_exported_to_onnx(fields: Mapping[str, object], tm
 def test_onnx_classifies_the_test_images_as_the_packed_program(
     network: PackedNetwork, tmp_path: Path
 ) -> None:
-    raw = digits.raw()
-    pixels = raw.pixels[digits.parts().test]
+    raw = digits.decoded()
+    pixels = raw.pixels[digits.splits().test]
     found = run_onnx(network, tmp_path / "net.onnx", pixels).argmax(1)
     assert (found == network.predict(pixels)).mean() >= 0.99
 

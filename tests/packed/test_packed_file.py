@@ -79,8 +79,8 @@ def same(one: PackedNetwork, other: PackedNetwork) -> bool:
 
 def test_a_retrained_pick_classifies_as_its_card_says_and_as_torch_does(run: Run, packed_file: Path) -> None:
     network = load_packed(packed_file)
-    raw = digits.raw()
-    test = digits.parts().test
+    raw = digits.decoded()
+    test = digits.splits().test
     found = network.predict(raw.pixels[test])
     assert (found != raw.labels[test]).mean() == pytest.approx(network.header.test_error)
     torch_network = load_network(run.pick_folder(KEY) / card.WEIGHTS)
@@ -258,8 +258,8 @@ def test_images_of_another_shape_are_refused(small_file: Path) -> None:
 
 def pictures(folder: Path, count: int) -> list[Path]:
     """The first test images as PNG files of 0 to 255: grey, coloured, or in the middle of a wider one."""
-    raw = digits.raw()
-    test = digits.parts().test[:count]
+    raw = digits.decoded()
+    test = digits.splits().test[:count]
     paths = []
     for number, pixels in enumerate(raw.pixels[test]):
         image = Image.fromarray(np.round(pixels[0] * (255 / 16)).astype(np.uint8))
@@ -281,8 +281,8 @@ def test_image_files_are_classified_as_the_pixels_that_they_show(packed_file: Pa
     paths = pictures(tmp_path, 20)
     rows = json.loads(said("predict", packed_file, *paths, "--format", "json").stdout)
     assert [row["file"] for row in rows] == list(map(str, paths))
-    raw = digits.raw()
-    expected = load_packed(packed_file).predict(raw.pixels[digits.parts().test[:20]])
+    raw = digits.decoded()
+    expected = load_packed(packed_file).predict(raw.pixels[digits.splits().test[:20]])
     assert [row["class"] for row in rows] == list(map(str, expected))
     assert all(0.1 < row["probability"] <= 1 for row in rows)
     table = said("predict", packed_file, paths[0]).stdout
@@ -299,7 +299,7 @@ def test_what_is_no_image_is_named(packed_file: Path, tmp_path: Path) -> None:
     deep = tmp_path / "deep.png"
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(deep)
     for bad, reason in (
-        (tmp_path / "text.png", "is no image"),
+        (tmp_path / "text.png", "Pillow cannot read it"),
         (tmp_path / "no.png", "No such file"),
         (deep, "8 bits"),
     ):

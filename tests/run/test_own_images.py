@@ -21,7 +21,7 @@ TRAINED = ("supernet.epochs=20", "search.evaluations=16", "retrain.epochs=20", "
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The digits as PNG files, one folder per class."""
     folder = tmp_path_factory.mktemp("pictures")
-    pixels, labels, *_ = digits.raw()
+    pixels, labels, *_ = digits.decoded()
     white = open_source(DIGITS).white
     for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
         (folder / str(label)).mkdir(exist_ok=True)

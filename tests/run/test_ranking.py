@@ -22,7 +22,7 @@ from evo_bnas.archive.ranking import Estimate
 from evo_bnas.archive.score import Score
 from evo_bnas.cli import app
 from evo_bnas.errors import UsageError
-from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
 from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.plots.ranking import plot_ranking
 from evo_bnas.run import inputs
@@ -264,14 +264,14 @@ def test_too_few_networks_are_refused_before_any_is_trained(run: Run, networks: 
 
 
 def test_too_few_scores_leave_no_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    score, smallest = StandAlone.__call__, run.space.smallest()
+    score, smallest = StandaloneEvaluator.__call__, run.space.smallest()
 
-    def fail(evaluator: StandAlone, architectures: Sequence[Architecture]) -> list[Score]:
+    def fail(evaluator: StandaloneEvaluator, architectures: Sequence[Architecture]) -> list[Score]:
         if smallest not in architectures:
             raise MemoryError
         return score(evaluator, architectures)
 
-    monkeypatch.setattr(StandAlone, "__call__", fail)
+    monkeypatch.setattr(StandaloneEvaluator, "__call__", fail)
     with pytest.raises(UsageError, match="1 of 3"):
         check_ranking(run, 3)
     assert not run.ranking_csv.exists()

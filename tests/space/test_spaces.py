@@ -454,12 +454,12 @@ def test_a_wrong_space_file_is_explained(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("family: [chain", "is no YAML: line 1"),
+        ("family: [chain", "is not valid YAML: line 1"),
         ("family: !!python/object/apply:os.system [ls]", "use plain values"),
         ("- chain", "must hold `key: value` lines, not list"),
         ("", "must hold `key: value` lines"),
         ("? [a, b]\n: 1", "use plain values"),
-        ("family: chain\nblock: react\nfamily: chain", "line 3: the key 'family' stands twice"),
+        ("family: chain\nblock: react\nfamily: chain", "line 3: duplicate key 'family'"),
     ],
 )
 def test_a_file_that_holds_no_space(text: str, message: str, tmp_path: Path) -> None:

@@ -1,18 +1,18 @@
-"""The digits as they are published, beside what `load` makes of them."""
+"""The digits as they are published, to compare with what `load` makes of them."""
 
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.data.source import Raw, open_source
-from evo_bnas.data.split import Parts, split
+from evo_bnas.data.source import DecodedImages, open_source
+from evo_bnas.data.split import Splits, split
 from evo_bnas.progress import silent
 
 DIGITS = DataSettings(name="digits")
 
 
-def raw() -> Raw:
+def decoded() -> DecodedImages:
     """All pixels and labels."""
     return open_source(DIGITS).read(silent)
 
 
-def parts(seed: int = 0) -> Parts:
-    """Which of them are in which part."""
-    return split(raw().labels, open_source(DIGITS).classes, seed)
+def splits(seed: int = 0) -> Splits:
+    """The images in each split."""
+    return split(decoded(), open_source(DIGITS).classes, DIGITS, seed)

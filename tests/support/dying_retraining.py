@@ -1,4 +1,4 @@
-"""A retraining on a worker that dies in its second epoch."""
+"""A retraining whose worker dies in its second epoch."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ from evo_bnas.space.genes import Architecture
 from evo_bnas.train import checkpoint
 
 
-class Dying(Retraining):
-    """It saves after every step and notes the epochs of each network; the first to end a second one dies."""
+class DyingRetraining(Retraining):
+    """Saves after every step and notes the epochs of each network; the first worker in epoch 2 dies."""
 
     def train(self, architecture: Architecture) -> Card:
         checkpoint.SECONDS_BETWEEN = 0.0
@@ -22,7 +22,7 @@ class Dying(Retraining):
         report = super().reporter(key)
         died = self.run.folder / "died"
 
-        def told(step: Progress) -> None:
+        def report_and_die(step: Progress) -> None:
             report(step)
             with (self.run.folder / f"{key}.epochs").open("a") as epochs:
                 epochs.write(str(step.done))
@@ -31,4 +31,4 @@ class Dying(Retraining):
                     died.touch(exist_ok=False)
                     os.kill(os.getpid(), signal.SIGKILL)
 
-        return told
+        return report_and_die

@@ -3,19 +3,19 @@
 import sys
 
 from evo_bnas import cli
-from evo_bnas.evaluate.standalone import StandAlone
-from evo_bnas.train import checkpoint, retrain
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
+from evo_bnas.train import checkpoint, network
 from tests.support.run_driver import dying_at
 
 
 def between_networks() -> None:
-    StandAlone.__call__ = dying_at(2, StandAlone.__call__)  # type: ignore[method-assign]
+    StandaloneEvaluator.__call__ = dying_at(2, StandaloneEvaluator.__call__)  # type: ignore[method-assign]
 
 
 def inside_a_training() -> None:
     # Eight steps per network: these are the first four of the second one.
     checkpoint.SECONDS_BETWEEN = 0.0
-    retrain.F.cross_entropy = dying_at(12, retrain.F.cross_entropy)
+    network.F.cross_entropy = dying_at(12, network.F.cross_entropy)
 
 
 MOMENTS = {moment.__name__: moment for moment in (between_networks, inside_a_training)}

@@ -1,4 +1,4 @@
-"""What ranks run in tests, in a module that they load quickly."""
+"""What ranks run in tests, in a module that is quick to import."""
 
 import os
 import signal
@@ -17,28 +17,25 @@ from evo_bnas.progress import Progress, Report, silent
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.samplers import Sampler, uniform
 from evo_bnas.supernet.supernet import Supernet, save_supernet
-from evo_bnas.train import checkpoint as saving
-from evo_bnas.train import loop
+from evo_bnas.train import checkpoint as checkpoints
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
+from evo_bnas.train.loop import Trainable, latent_weights, train
 from evo_bnas.train.randomness import Stream, generator
 from evo_bnas.train.ranks import Ranks
-from evo_bnas.train.supernet import train_supernet
+from evo_bnas.train.stage import Stage
+from evo_bnas.train.supernet import SupernetTraining
 
 _steps = count()
 
 
 @dataclass(frozen=True)
 class DiesOnce:
-    """The uniform sampler, which every rank asks once a step; the second rank kills itself after two steps.
+    """The uniform sampler; the second rank kills itself after two steps. Every step is saved."""
 
-    Where it runs, every step is saved.
-    """
-
-    died: Path  # a file: it was done
+    died: Path  # a file that exists once it has happened
 
     def __call__(self, space: Space, rng: np.random.Generator) -> list[Architecture]:
-        saving.SECONDS_BETWEEN = 0.0
+        checkpoints.SECONDS_BETWEEN = 0.0
         if next(_steps) == 2 and torch.distributed.get_rank() == 1 and not self.died.exists():
             self.died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -46,64 +43,57 @@ class DiesOnce:
 
 
 def smallest(space: Space, _rng: np.random.Generator) -> list[Architecture]:
-    """Always one network, so that most parameters are never used."""
+    """A sampler of the smallest network only, so that most parameters are never used."""
     return [space.smallest()]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A training that ranks and one process do alike."""
+    """A training that is done by ranks and by one process."""
 
     space: Space
     images: Images
-    schedule: Schedule
+    stage: Stage
     sampler: Sampler
 
-    def fresh(self) -> Supernet:
+    def untrained(self) -> Supernet:
         return Supernet(self.space, seed=1)
 
 
 def run_rank(ranks: Ranks, folder: Path, cases: Sequence[Case]) -> None:
-    """One of the processes that train together without Ray: its weights, case by case, go to the folder."""
+    """One of the processes that train together, without Ray; writes loss and weights of every case."""
     torch.set_num_threads(1)
     meeting = f"file://{folder / 'meeting'}"
     torch.distributed.init_process_group("gloo", meeting, rank=ranks.rank, world_size=ranks.count)
     for number, case in enumerate(cases):
-        supernet = case.fresh()
-        told: list[Progress] = []
-        train_supernet(
-            supernet,
-            case.images,
-            case.schedule,
-            case.sampler,
-            checkpoint=Checkpoint(folder / f"{number}-of-{ranks.rank}"),
-            report=told.append,
-            ranks=ranks,
-        )
-        loss_file(folder, number, ranks.rank).write_text(loss_in(told))
-        save_supernet(supernet, weights_of(folder, number, ranks.rank))
+        supernet = case.untrained()
+        reported: list[Progress] = []
+        training = SupernetTraining(supernet, case.images, case.stage, case.sampler)
+        training.run(Checkpoint(folder / f"{number}-of-{ranks.rank}"), reported.append, ranks)
+        loss_file(folder, number, ranks.rank).write_text(last_loss(reported))
+        save_supernet(supernet, weights_file(folder, number, ranks.rank))
     torch.distributed.destroy_process_group()
 
 
-def loss_in(told: Sequence[Progress]) -> str:
+def last_loss(reported: Sequence[Progress]) -> str:
     """The loss in the last report."""
-    return told[-1].figures.partition(",")[0]
+    return reported[-1].figures.partition(",")[0]
 
 
 def loss_file(folder: Path, case: int, rank: int) -> Path:
-    """Where a rank leaves its loss."""
+    """The file with the loss of a rank."""
     return folder / f"{case}-of-{rank}.txt"
 
 
-def weights_of(folder: Path, case: int, rank: int) -> Path:
-    """Where a rank leaves its weights."""
+def weights_file(folder: Path, case: int, rank: int) -> Path:
+    """The file with the weights of a rank."""
     return folder / f"{case}-of-{rank}.safetensors"
 
 
 def train_in_parts(
     supernet: Supernet,
     images: Images,
-    schedule: Schedule,
+    stage: Stage,
     sampler: Sampler,
     checkpoint: Checkpoint,
     report: Report = silent,
@@ -114,7 +104,7 @@ def train_in_parts(
 
     def backward(x: Tensor, labels: Tensor, step: int) -> Tensor:
         total = torch.zeros(())
-        sampled = sampler(space, generator(schedule.seed, Stream.ARCHITECTURES, step))
+        sampled = sampler(space, generator(stage.seed, Stream.ARCHITECTURES, step))
         for part in (Ranks(rank, ranks).part(len(x)) for rank in range(ranks)):
             for architecture in sampled:
                 loss = F.cross_entropy(supernet(x[part], architecture), labels[part])
@@ -123,13 +113,5 @@ def train_in_parts(
                 total += loss.detach()
         return total
 
-    loop.train(
-        "parts",
-        dict(supernet.named_parameters()),
-        loop.latent_weights(space.envelope()),
-        backward,
-        images,
-        schedule,
-        checkpoint=checkpoint,
-        report=report,
-    )
+    trainable = Trainable(dict(supernet.named_parameters()), latent_weights(space.envelope()), backward)
+    train(trainable, images, stage, checkpoint=checkpoint, report=report)

@@ -1,4 +1,4 @@
-"""Clusters of several nodes on this machine, for tests."""
+"""Clusters of one or several nodes on this machine, for tests."""
 
 import os
 import shutil
@@ -9,18 +9,21 @@ from typing import Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
+from ray._common.utils import get_default_ray_temp_dir
 from ray.cluster_utils import Cluster
 
-STORE = 80_000_000  # bytes, nearly the least that Ray takes
+STORE = 80_000_000  # bytes of the object store, nearly the minimum of Ray
 
 
 @contextmanager
 def cluster(cpus: int = 2) -> Iterator[Any]:
-    """A cluster of one node with so many slots; all of it is gone afterwards."""
-    folder = tempfile.mkdtemp(prefix="ray-")  # short, since the paths of sockets are
-    # Without the processes that watch it, which take time to start.
-    watched = dict.fromkeys(("include_dashboard", "include_log_monitor"), False) | {"no_monitor": True}
-    head = {"num_cpus": cpus, "object_store_memory": STORE, "temp_dir": folder, **watched}
+    """A cluster of one node with so many CPUs; it is removed afterwards."""
+    folder = tempfile.mkdtemp(prefix="ray-")  # short, since paths of sockets are limited
+    # Without the processes that monitor it, which take time to start.
+    monitors = dict.fromkeys(("include_dashboard", "include_log_monitor"), False) | {"no_monitor": True}
+    head = {"num_cpus": cpus, "object_store_memory": STORE, "temp_dir": folder, **monitors}
+    # `Cluster` notes its address there, and does not create the folder.
+    os.makedirs(get_default_ray_temp_dir(), exist_ok=True)
     started: Any = Cluster(initialize_head=True, head_node_args=head)
     try:
         yield started

@@ -1,7 +1,7 @@
 """A search on a cluster: python -m tests.support.ray_driver FOLDER ADDRESS WAIT.
 
-The networks of its space after the first WAIT are scored when the file `go` is in the folder. It takes a head
-to be lost sooner than a user's search does.
+Networks after the first WAIT of its space are scored once the file `go` is in the folder. A lost head is
+noticed sooner than in a user's search.
 """
 
 import sys
@@ -16,19 +16,21 @@ from evo_bnas.search import EXPLORERS
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.table import TableSpace
-from tests.support.ray_evaluators import Told
+from tests.support.ray_evaluators import FaultyTable
 from tests.support.synthetic import separable_table
 
 OBJECTIVES = ("error", "ops", "params")
 POPULATION = 10
 
 
-def drive(space: TableSpace, told: Told, asked: EngineSettings, *, evaluations: int, batch: int = 8) -> None:
-    """A search, or the rest of one, into the journal in the folder of its evaluator."""
+def drive(
+    space: TableSpace, evaluator: FaultyTable, settings: EngineSettings, *, evaluations: int, batch: int = 8
+) -> None:
+    """Start or resume a search; its journal is in the folder of the evaluator."""
     problem = Problem(space, OBJECTIVES)
     with (
-        Journal(told.folder / "journal.jsonl", space) as journal,
-        open_engine(asked, told, evaluations) as engine,
+        Journal(evaluator.folder / "journal.jsonl", space) as journal,
+        open_engine(settings, evaluator, evaluations) as engine,
     ):
         explorer = EXPLORERS["nsga2"](problem, POPULATION)
         search(problem, explorer, engine, journal, evaluations=evaluations, batch=batch, seed=0)
@@ -36,9 +38,10 @@ def drive(space: TableSpace, told: Told, asked: EngineSettings, *, evaluations: 
 
 if __name__ == "__main__":
     table, folder = separable_table(), Path(sys.argv[1])
-    told = Told(table.scores, folder, dict.fromkeys(list(table.scores)[int(sys.argv[3]) :], "wait"))
-    session._LOST_SECONDS = 2.0
+    waiting = list(table.scores)[int(sys.argv[3]) :]
+    evaluator = FaultyTable(table.scores, folder, dict.fromkeys(waiting, "wait"))
+    session.LOST_SECONDS = 2.0
     try:
-        drive(table, told, EngineSettings(workers=2, address=sys.argv[2]), evaluations=40)
+        drive(table, evaluator, EngineSettings(workers=2, address=sys.argv[2]), evaluations=40)
     except ClusterError as failure:
         sys.exit(str(failure))

@@ -1,4 +1,4 @@
-"""What workers on a cluster evaluate with in tests: known scores without torch, and whatever goes wrong."""
+"""Evaluators for workers in tests: known scores without torch, and faults on demand."""
 
 import os
 import signal
@@ -12,31 +12,31 @@ from evo_bnas.space.genes import Architecture
 
 
 @dataclass(frozen=True)
-class Told:
-    """Known objectives, and what happens to some keys on the way.
+class FaultyTable:
+    """Looks up known objectives; the faults of some keys come first.
 
-    `wait` evaluates when the file `go` is in the folder, `hang` never; `die` ends the process, `raise`
-    raises. Every evaluation that begins leaves a file with its process in its name.
+    `wait`: wait until the file `go` is in the folder; `hang`: wait forever; `die`: kill the process; `raise`:
+    raise. Every evaluation that starts leaves a file with its process id in its name.
     """
 
     objectives: Mapping[str, Mapping[str, float]]
     folder: Path
-    orders: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
         return [self._score(architecture.key) for architecture in architectures]
 
+    def processes(self, key: str) -> list[int]:
+        """The ids of the processes that have started to evaluate a key."""
+        return [int(path.suffix[1:]) for path in self.folder.glob(f"{key}.*")]
+
     def _score(self, key: str) -> Score:
         (self.folder / f"{key}.{os.getpid()}").touch()
-        order = self.orders.get(key)
-        if order == "raise":
+        fault = self.faults.get(key)
+        if fault == "raise":
             raise RuntimeError("out of memory")
-        if order == "die":
+        if fault == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        while order == "hang" or (order == "wait" and not (self.folder / "go").exists()):
+        while fault == "hang" or (fault == "wait" and not (self.folder / "go").exists()):
             time.sleep(0.01)
-        return Score("ok", self.objectives[key], protocol="told")
-
-    def processes(self, key: str) -> list[int]:
-        """Who has begun to evaluate it."""
-        return [int(path.suffix[1:]) for path in self.folder.glob(f"{key}.*")]
+        return Score("ok", self.objectives[key], protocol="table")

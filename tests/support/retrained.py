@@ -1,4 +1,4 @@
-"""A run of the digits with one network that is trained from scratch for seconds, to be exported."""
+"""A run of the digits with one retrained network, trained from scratch for a few seconds."""
 
 from pathlib import Path
 

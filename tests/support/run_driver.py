@@ -16,7 +16,7 @@ from evo_bnas.evaluate import packed
 from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.files import atomic
 from evo_bnas.network.blueprint import Blueprint
-from evo_bnas.train import checkpoint, retrain
+from evo_bnas.train import checkpoint, network
 
 
 def die() -> NoReturn:
@@ -90,7 +90,7 @@ def in_calibration() -> None:
 
 def in_retraining() -> None:
     checkpoint.SECONDS_BETWEEN = 0.0
-    retrain.annealed = dying_at(7, retrain.annealed)  # called once per step: in the second stage
+    network.autocast = dying_at(7, network.autocast)  # once a step: in the second stage
 
 
 MOMENTS = {

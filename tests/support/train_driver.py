@@ -1,4 +1,4 @@
-"""A training in its own process, to be interrupted: `python -m tests.support.train_driver CHECKPOINT`."""
+"""A long training in its own process, to be interrupted: python -m tests.support.train_driver CHECKPOINT."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,8 @@ import torch
 
 from evo_bnas.progress import Progress
 from evo_bnas.train.checkpoint import Checkpoint
-from tests.train.test_train import train_tiny
+from tests.support.stages import changed
+from tests.support.training import STAGE, train_tiny
 
 
 def main() -> None:
@@ -16,7 +17,7 @@ def main() -> None:
     def report(progress: Progress) -> None:
         print(progress.done, flush=True)
 
-    train_tiny(Checkpoint(Path(sys.argv[1])), report, epochs=10_000)
+    train_tiny(Checkpoint(Path(sys.argv[1])), report, stage=changed(STAGE, epochs=10_000))
 
 
 if __name__ == "__main__":

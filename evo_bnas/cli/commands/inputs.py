@@ -40,15 +40,15 @@ def check(
         checked = checking.check(choice.settings, choice.seed, choice.space, report)
     if sheet is not None:
         try:
-            contact_sheet.draw(checked.raw, checked.source, choice.seed, sheet)
+            contact_sheet.draw(checked.images, checked.source, choice.seed, sheet)
         except OSError as failure:
             raise UsageError(f"--sheet {sheet}: {failure.strerror}; name a file to write to") from None
     if format_ is OutputFormat.json:
         console.print_json(output.row(checked) | {"sheet": sheet and str(sheet)})
     else:
         output.print_check(checked, sheet)
-    if checked.wrong:
-        raise UsageError("\n".join(f"problem: {sentence}" for sentence in checked.wrong))
+    if checked.problems:
+        raise UsageError("\n".join(f"problem: {problem}" for problem in checked.problems))
     if choice.space is not None and not options and format_ is OutputFormat.table:
         console.print_next("train and search", f"evo-bnas run {data}")
 

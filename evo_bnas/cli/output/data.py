@@ -7,20 +7,20 @@ from typing import Any
 import yaml
 
 from evo_bnas.cli.console import print_table, say
-from evo_bnas.data.check import Checked
-from evo_bnas.data.split import Parts
+from evo_bnas.data.check import CheckedData
+from evo_bnas.data.split import Splits
 from evo_bnas.plots.contact_sheet import MOST_CLASSES
 
 _LISTED = 5  # images of a list
 
 
-def print_check(checked: Checked, sheet: Path | None) -> None:
+def print_check(checked: CheckedData, sheet: Path | None) -> None:
     """Counts, sizes, channels, duplicates, and the line for a recipe; problems are printed by the caller."""
-    settings, source, raw = checked.settings, checked.source, checked.raw
+    settings, source, images = checked.settings, checked.source, checked.images
     where = f" {settings.path}: {source.files:,} files," if settings.path else ":"
-    published = "" if raw.test is None else f", of which {raw.test.sum():,} are the published test split"
+    published = "" if images.is_test is None else f", of which {images.is_test.sum():,} are the published test split"
     classes = f"{len(source.classes):,} classes"
-    say(f"data       {settings.name}{where} {len(raw.labels):,} images{published}, {classes}")
+    say(f"data       {settings.name}{where} {len(images.labels):,} images{published}, {classes}")
     say(f"in files   {_shapes(checked.shapes)}")
     say(f"decoded    {_dimensions(source.image)}, values 0 to {source.white}")
     mean, std = _numbers(checked.mean), _numbers(checked.std)
@@ -28,7 +28,7 @@ def print_check(checked: Checked, sheet: Path | None) -> None:
     say(f"duplicates {_duplicates(checked)}")
     say(f"spaces     {', '.join(checked.spaces) or 'no shipped space accepts images of this size'}")
     for title, lines in (
-        ("unreadable", raw.skipped),
+        ("unreadable", images.skipped),
         ("duplicates within a split", [" = ".join(pair) for pair in checked.duplicates.within]),
         (
             "duplicates between train and test split",
@@ -39,7 +39,7 @@ def print_check(checked: Checked, sheet: Path | None) -> None:
             say(f"\n{title}" + (f", first {_LISTED} of {len(lines):,}:" if len(lines) > _LISTED else ":"))
             say("\n".join(f"  {line}" for line in lines[:_LISTED]))
     say()
-    columns = [*(Parts._fields if checked.parts else ()), "all"]
+    columns = [*(Splits._fields if checked.splits else ()), "all"]
     rows = [[name, *(f"{count:,}" for count in counts)] for name, counts in checked.counts().items()]
     print_table(["class", *columns], rows, left=["class"])
     if sheet is not None:
@@ -48,7 +48,7 @@ def print_check(checked: Checked, sheet: Path | None) -> None:
     say(f"\n{recipe_line(checked)}")
 
 
-def recipe_line(checked: Checked) -> str:
+def recipe_line(checked: CheckedData) -> str:
     """The line of a recipe that reads this data set."""
     settings = _settings(checked)
     if "size" in settings and len(set(settings["size"])) == 1:
@@ -56,9 +56,9 @@ def recipe_line(checked: Checked) -> str:
     return "data: " + yaml.safe_dump(settings, default_flow_style=True, sort_keys=False, width=10_000).strip()
 
 
-def row(checked: Checked) -> dict[str, Any]:
+def row(checked: CheckedData) -> dict[str, Any]:
     """The same as JSON values, with the problems."""
-    columns = [*(Parts._fields if checked.parts else ()), "all"]
+    columns = [*(Splits._fields if checked.splits else ()), "all"]
     return {
         "data": _settings(checked),
         "files": checked.source.files,
@@ -70,18 +70,18 @@ def row(checked: Checked) -> dict[str, Any]:
         },
         "mean": checked.mean,
         "std": checked.std,
-        "test_published": checked.raw.test is not None,
+        "test_published": checked.images.is_test is not None,
         "duplicates": {"within": checked.duplicates.within, "between": checked.duplicates.between},
-        "skipped": checked.raw.skipped,
+        "skipped": checked.images.skipped,
         "spaces": checked.spaces,
-        "wrong": checked.wrong,
+        "problems": checked.problems,
     }
 
 
-def _settings(checked: Checked) -> dict[str, Any]:
+def _settings(checked: CheckedData) -> dict[str, Any]:
     """The `data` section of a recipe, without defaults."""
     settings = checked.settings.model_dump(mode="json", exclude_defaults=True)
-    if not checked.raw.skipped:
+    if not checked.images.skipped:
         del settings["skip_bad"]  # only set to finish the check
     return settings
 
@@ -98,7 +98,7 @@ def _shapes(shapes: Counter[tuple[int, int, int]]) -> str:
     return f"{', '.join(parts)}; most often {_dimensions(frequent)} ({100 * count / total:.0f} %)"
 
 
-def _duplicates(checked: Checked) -> str:
+def _duplicates(checked: CheckedData) -> str:
     within, between = len(checked.duplicates.within), len(checked.duplicates.between)
     if not within + between:
         return "none"

@@ -9,7 +9,7 @@ from evo_bnas.archive.limits import conditions
 from evo_bnas.archive.pick import Pick
 from evo_bnas.cli.console import objective_values, print_table, say, show_objective, title
 from evo_bnas.cli.output.space import count_text
-from evo_bnas.data import cache
+from evo_bnas.data.cache import skipped_images
 from evo_bnas.quantity import brief
 from evo_bnas.quantity import show as show_quantity
 from evo_bnas.run.folder import Run
@@ -34,7 +34,7 @@ def _(run: Run) -> None:
     say(
         f"run     {run.folder}\n"
         f"data    {recipe.data.name}: {'×'.join(map(str, space.image))}, {space.classes} classes\n"
-        f"{_left_out(cache.skipped(run.data))}"
+        f"{_left_out(skipped_images(run.data))}"
         f"space   {space.name}: {count_text(space)} architectures, "
         f"{show_quantity(least)} to {show_quantity(most)} ops\n"
         f"plan    train a supernet for {recipe.supernet.epochs} epochs; "

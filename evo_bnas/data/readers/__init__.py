@@ -1,1 +1,1 @@
-"""One small reader for each kind of data set: `open_source(settings)` gives its Source."""
+"""One module for each kind of data set: `open_source(settings)` returns its `Source`."""

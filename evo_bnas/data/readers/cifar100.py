@@ -1,10 +1,10 @@
-"""CIFAR-100 (Krizhevsky 2009): 60,000 images of a hundred classes, the fine ones."""
+"""CIFAR-100 (Krizhevsky, 2009): 60,000 images in 100 classes, those of the fine labels."""
 
-from evo_bnas.data.cifar import HUNDRED, open_variant
+from evo_bnas.data.cifar import CIFAR100, open_variant
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Source
 
 
 def open_source(settings: DataSettings) -> Source:
     """CIFAR-100, from its official binary archive or from parquet files."""
-    return open_variant(settings, HUNDRED)
+    return open_variant(settings, CIFAR100)

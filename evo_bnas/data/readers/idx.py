@@ -1,8 +1,8 @@
-"""Images in idx files, the format of MNIST (LeCun, Cortes & Burges 1998), each packed with gzip or not.
+"""Images in idx files, the format of MNIST (LeCun, Cortes & Burges, 1998), with or without gzip.
 
-A file is two zero bytes, the type (8: bytes), the number of dimensions, each of these as four bytes with the
-highest first, and the values. Grey images have three dimensions: images, height, width. Colour ones have a
-fourth: the channels of a pixel.
+A file consists of two zero bytes, the type (8: unsigned bytes), the number of dimensions, the dimensions
+(four bytes each, big-endian), and the values. Greyscale images have three dimensions: images, height, width.
+Colour images have a fourth: the channels of a pixel.
 """
 
 import gzip
@@ -16,19 +16,19 @@ from typing import BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from evo_bnas.data import files
+from evo_bnas.data.paths import data_path, files_hash
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.data.source import Raw, Source
+from evo_bnas.data.source import DecodedImages, Source
 from evo_bnas.errors import UsageError
 from evo_bnas.progress import Progress, Report
 
 _NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?")
-_BYTES = 8  # the type
+_UNSIGNED_BYTES = 8  # the type
 _DIMENSIONS = {"images": (3, 4), "labels": (1,)}
 _CHANNELS = (1, 3)
-_PIECE = 1 << 20  # bytes read at once
+_CHUNK = 1 << 20  # bytes read at once
 
-Shape = tuple[int, ...]
+Dimensions = tuple[int, ...]
 
 
 class _Part(NamedTuple):
@@ -38,38 +38,38 @@ class _Part(NamedTuple):
     labels: Path
 
 
-def holds(folder: Path) -> bool:
-    """Whether there are idx files in a folder."""
+def has_files(folder: Path) -> bool:
+    """Whether a folder contains idx files."""
     return any(_NAME.fullmatch(path.name) for path in folder.iterdir())
 
 
 def open_source(settings: DataSettings) -> Source:
-    """The images of train-images-idx3-ubyte and the like, split where there are no t10k or test files.
+    """The images in train-images-idx3-ubyte and similar files; t10k or test files are the test split.
 
-    Raises UsageError where files are missing or do not belong together.
+    Raises UsageError if files are missing or do not match each other.
     """
-    root = files.root(settings)
+    root = data_path(settings)
     parts = _parts(root, settings)
-    shapes = [_shape(part.images) for part in parts]
+    shapes = [_dimensions(part.images) for part in parts]
     labels = [_values(part.labels) for part in parts]
     for part, shape, values in zip(parts, shapes, labels, strict=True):
         if len(values) != shape[0]:
             raise UsageError(f"{part.labels}: has {len(values):,} labels for {shape[0]:,} images")
         if shape[1:] != shapes[0][1:]:
             raise UsageError(
-                f"{part.images}: images are {_by(shape[1:])}, "
-                f"those in {parts[0].images.name} are {_by(shapes[0][1:])}"
+                f"{part.images}: contains images of {_by(shape[1:])}, "
+                f"but {parts[0].images.name} images of {_by(shapes[0][1:])}"
             )
     distinct, numbers = np.unique(np.concatenate(labels), return_inverse=True)
     if not len(numbers):
-        raise UsageError(f"data.path {settings.path}: the idx files hold no images")
+        raise UsageError(f"data.path {settings.path}: the idx files contain no images")
     height, width, *channels = shapes[0][1:]
     image = (channels[0] if channels else 1, height, width)
     if image[0] not in _CHANNELS:
-        raise UsageError(f"{parts[0].images}: images have {image[0]} channels; images here have 1 or 3")
+        raise UsageError(f"{parts[0].images}: images have {image[0]} channels; only 1 or 3 are supported")
 
-    def read(report: Report) -> Raw:
-        # All are read before there is room for the pixels: a head may say more than any memory holds.
+    def read(report: Report) -> DecodedImages:
+        # Files are read before the array is allocated: a damaged header may claim any number of images.
         contents = [_values(part.images).reshape(-1, height, width, image[0]) for part in parts]
         pixels = np.empty((len(numbers), *image), np.uint8)
         begin = 0
@@ -77,27 +77,30 @@ def open_source(settings: DataSettings) -> Source:
             pixels[begin : begin + len(values)] = values.transpose(0, 3, 1, 2)
             begin += len(values)
             report(Progress("images", begin, len(numbers), "images"))
-        test = np.arange(len(numbers)) >= shapes[0][0] if len(parts) > 1 else None
-        return Raw(pixels, numbers.astype(np.int64), test)
+        is_test = np.arange(len(numbers)) >= shapes[0][0] if len(parts) > 1 else None
+        return DecodedImages(pixels, numbers.astype(np.int64), is_test)
 
     paths = [path for part in parts for path in part]
     classes = tuple(map(str, distinct.tolist()))
-    return Source(image, classes, read, state=files.state(root, paths, settings), files=len(paths))
+    file_hash = files_hash(root, paths, settings)
+    return Source(image, classes, read, files_hash=file_hash, files=len(paths))
 
 
 def _parts(root: Path, settings: DataSettings) -> list[_Part]:
-    """The training part and, where there is one, the test part."""
+    """The training files and, if there are any, the test files."""
     if not root.is_dir():
-        raise UsageError(f"data.path {settings.path}: is a file; give the folder of train-images-idx3-ubyte")
+        raise UsageError(
+            f"data.path {settings.path}: is a file; give the folder with train-images-idx3-ubyte"
+        )
     found: dict[tuple[str, str], Path] = {}
-    for path in sorted(root.iterdir(), reverse=True):  # what is unpacked comes after what is not, and wins
+    for path in sorted(root.iterdir(), reverse=True):  # unpacked files come after packed ones, and win
         if match := _NAME.fullmatch(path.name):
             found["train" if match[1] == "train" else "test", match[2]] = path
     for part, kind in (("train", "images"), ("train", "labels"), ("test", "images"), ("test", "labels")):
         wanted = part == "train" or any(name == "test" for name, _ in found)
         if wanted and (part, kind) not in found:
             name = f"{'train' if part == 'train' else 't10k'}-{kind}-idx{_DIMENSIONS[kind][0]}-ubyte"
-            raise UsageError(f"data.path {settings.path}: holds no {name}, nor one with .gz")
+            raise UsageError(f"data.path {settings.path}: contains no {name} or {name}.gz")
     return [
         _Part(found[part, "images"], found[part, "labels"])
         for part in ("train", "test")
@@ -109,11 +112,11 @@ def _open(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
-def _shape(path: Path) -> Shape:
-    """The dimensions in the head of a file."""
+def _dimensions(path: Path) -> Dimensions:
+    """The dimensions in the header of a file."""
     try:
         with _open(path) as file:
-            return _head(file, path)
+            return _header(file, path)
     except (OSError, EOFError, zlib.error) as failure:
         raise _broken(path, str(failure)) from None
 
@@ -122,42 +125,42 @@ def _values(path: Path) -> NDArray[np.uint8]:
     """All values of a file, in one dimension."""
     try:
         with _open(path) as file:
-            shape = _head(file, path)
-            expected = math.prod(shape)
+            dimensions = _header(file, path)
+            expected = math.prod(dimensions)
             content = _content(file, expected + 1)
     except (OSError, EOFError, zlib.error) as failure:
         raise _broken(path, str(failure)) from None
     if len(content) != expected:
-        less = "more" if len(content) > expected else f"only {len(content):,}"
-        raise _broken(path, f"its head says {_by(shape)} bytes, there are {less}")
+        actual = "more" if len(content) > expected else f"only {len(content):,}"
+        raise _broken(path, f"its header claims {_by(dimensions)} bytes, but there are {actual}")
     return np.frombuffer(content, np.uint8)
 
 
-def _content(file: BinaryIO, most: int) -> bytearray:
-    """The rest of a file, at most so many bytes; memory is taken for what there is, not for what is asked."""
+def _content(file: BinaryIO, limit: int) -> bytearray:
+    """The rest of a file, up to a limit; memory is allocated for actual bytes, not for the limit."""
     content = bytearray()
-    while piece := file.read(min(_PIECE, most - len(content))):
-        content += piece
+    while chunk := file.read(min(_CHUNK, limit - len(content))):
+        content += chunk
     return content
 
 
-def _head(file: BinaryIO, path: Path) -> Shape:
+def _header(file: BinaryIO, path: Path) -> Dimensions:
     kind = "labels" if "labels" in path.name else "images"
     start = file.read(4)
-    if len(start) < 4 or start[:3] != bytes((0, 0, _BYTES)) or start[3] not in _DIMENSIONS[kind]:
-        raise _broken(path, f"it begins with {start.hex(' ')}, which no file of {kind} does")
+    if len(start) < 4 or start[:3] != bytes((0, 0, _UNSIGNED_BYTES)) or start[3] not in _DIMENSIONS[kind]:
+        raise _broken(path, f"it starts with {start.hex(' ')}, unlike a file of {kind}")
     sizes = file.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
-        raise _broken(path, "it ends in its head")
-    shape = struct.unpack(f">{start[3]}I", sizes)
-    if 0 in shape[1:]:
-        raise _broken(path, f"its head says that images are {_by(shape[1:])}")
-    return shape
+        raise _broken(path, "its header is incomplete")
+    dimensions = struct.unpack(f">{start[3]}I", sizes)
+    if 0 in dimensions[1:]:
+        raise _broken(path, f"its header claims images of {_by(dimensions[1:])}")
+    return dimensions
 
 
 def _broken(path: Path, reason: str) -> UsageError:
-    return UsageError(f"{path}: is no whole idx file: {reason}; fetch it again")
+    return UsageError(f"{path}: is not a complete idx file: {reason}; download it again")
 
 
-def _by(shape: Shape) -> str:
-    return "×".join(map(str, shape))
+def _by(dimensions: Dimensions) -> str:
+    return "×".join(map(str, dimensions))

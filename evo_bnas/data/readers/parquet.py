@@ -1,8 +1,8 @@
-"""Image sets in parquet files as Hugging Face lays them out.
+"""Image sets in parquet files, in the layout of Hugging Face.
 
-Images are encoded, in a column of bytes or of structs with a field `bytes`. Files whose name, or whose
-folder's name, begins with test are the test part, if there are others. All others train: so does a published
-validation part.
+Encoded images are in a column of bytes, or of structs with a field `bytes`. Files whose name, or whose
+folder's name, starts with `test` are the test split, if there are other files too. All others are training
+images, also those of a published validation split.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evo_bnas.data import files
-from evo_bnas.data.encoded import Encoded, source
+from evo_bnas.data.encoded import EncodedImages
+from evo_bnas.data.paths import data_path, files_hash, find_files
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Source
 from evo_bnas.errors import UsageError, suggestion
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     import pyarrow
 
 _SUFFIX = ".parquet"
-_PARTS = ("train", "test", "validation")  # what folders of files may be called
+_SPLITS = ("train", "test", "validation")  # names of folders
 _ROWS = 256  # read at once
 
 
 def open_source(settings: DataSettings) -> Source:
-    """Images of a parquet file or of a folder of them; raises UsageError where these are no image set."""
-    return source(find(settings), settings)
+    """The images in a parquet file or a folder of them; raises UsageError if they are not an image set."""
+    return _open(settings).source(settings)
 
 
-def find(settings: DataSettings) -> Encoded:
+def _open(settings: DataSettings) -> EncodedImages:
     """The images, labels and class names in the files; only labels are read."""
-    root = files.root(settings)
+    root = data_path(settings)
     paths = _paths(root, settings)
     schemas = [_schema(path) for path in paths]
     names = _class_names(schemas[0], paths[0])
     for path, schema in zip(paths, schemas, strict=True):
         if _class_names(schema, path) != names:
-            raise UsageError(f"{path}: names other classes than {paths[0]}; name files of one data set")
+            raise UsageError(f"{path}: has other class names than {paths[0]}; use files of one data set")
     images = {
         path: _image_column(schema, path, settings) for path, schema in zip(paths, schemas, strict=True)
     }
@@ -56,32 +56,33 @@ def find(settings: DataSettings) -> Encoded:
         return f"{paths[file]}: row {number - ends[file] + counts[file]}"
 
     if not values:
-        raise UsageError(f"data.path {settings.path}: the parquet files hold no rows")
+        raise UsageError(f"data.path {settings.path}: the parquet files contain no rows")
     classes, labels = _labels(values, names.get(label), name)
     tests = [_is_test(path, root) for path in paths]
-    return Encoded(
+    return EncodedImages(
         classes,
         labels,
         np.repeat(tests, counts) if any(tests) and not all(tests) else None,
         lambda: (image for path in paths for image in _images(path, images[path])),
         name,
         len(paths),
-        files.state(root, paths, settings),
+        files_hash(root, paths, settings),
     )
 
 
 def _paths(root: Path, settings: DataSettings) -> list[Path]:
-    """The files, those of the test part last."""
+    """The files, those of the test split last."""
     if root.is_file():
         return [root]
-    paths = files.below(root, (_SUFFIX,))
-    folders = sorted({path.parent.parent if path.parent.name in _PARTS else path.parent for path in paths})
+    paths = find_files(root, (_SUFFIX,))
+    folders = sorted({path.parent.parent if path.parent.name in _SPLITS else path.parent for path in paths})
     if not paths:
-        raise UsageError(f"data.path {settings.path}: holds no {_SUFFIX} files")
+        raise UsageError(f"data.path {settings.path}: contains no {_SUFFIX} files")
     if len(folders) > 1:
-        named = ", ".join(map(str, folders[:3]))
+        shown = ", ".join(map(str, folders[:3]))
         raise UsageError(
-            f"data.path {settings.path}: parquet files lie in {len(folders)} folders; name one of {named}"
+            f"data.path {settings.path}: contains parquet files in {len(folders)} folders; choose one of "
+            f"{shown}"
         )
     return sorted(paths, key=lambda path: _is_test(path, root))
 
@@ -91,9 +92,9 @@ def _is_test(path: Path, root: Path) -> bool:
     return any(re.match(r"test(?![a-z])", name.lower()) for name in (path.stem, folder))
 
 
-def _reading(path: Path, failure: Exception) -> UsageError:
+def _broken(path: Path, failure: Exception) -> UsageError:
     reason = str(failure).splitlines()[0]
-    return UsageError(f"{path}: is no whole parquet file ({reason}); fetch it again")
+    return UsageError(f"{path}: is not a complete parquet file ({reason}); download it again")
 
 
 def _schema(path: Path) -> "pyarrow.Schema":
@@ -103,11 +104,11 @@ def _schema(path: Path) -> "pyarrow.Schema":
     try:
         return parquet.read_schema(path)
     except (pyarrow.ArrowException, OSError) as failure:
-        raise _reading(path, failure) from None
+        raise _broken(path, failure) from None
 
 
 def _column(path: Path, column: str) -> list[Any]:
-    """The values of a column; raises UsageError where the file has none of this name, or is not whole."""
+    """The values of a column; raises UsageError if the file has no such column or is damaged."""
     import pyarrow
     from pyarrow import parquet
 
@@ -118,11 +119,11 @@ def _column(path: Path, column: str) -> list[Any]:
             values: list[Any] = file.read([column]).column(column).to_pylist()
             return values
     except (pyarrow.ArrowException, OSError) as failure:
-        raise _reading(path, failure) from None
+        raise _broken(path, failure) from None
 
 
 def _images(path: Path, column: str) -> Iterator[bytes]:
-    """The encoded images of a file, a few rows in memory at a time."""
+    """The encoded images of a file; only a few rows are in memory at a time."""
     import pyarrow
     from pyarrow import parquet
 
@@ -131,13 +132,13 @@ def _images(path: Path, column: str) -> Iterator[bytes]:
             for batch in file.iter_batches(_ROWS, columns=[column]):
                 for value in batch.column(column).to_pylist():
                     encoded = value["bytes"] if isinstance(value, dict) else value
-                    yield encoded or b""  # which Pillow cannot read
+                    yield encoded or b""  # empty: reported as unreadable
     except (pyarrow.ArrowException, OSError) as failure:
-        raise _reading(path, failure) from None
+        raise _broken(path, failure) from None
 
 
 def _class_names(schema: "pyarrow.Schema", path: Path) -> dict[str, tuple[str, ...]]:
-    """Class names by column, as the `datasets` library writes them into the schema's metadata."""
+    """Class names by column, from the metadata that the `datasets` library writes into the schema."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {
@@ -149,26 +150,26 @@ def _class_names(schema: "pyarrow.Schema", path: Path) -> dict[str, tuple[str, .
         return {}
     except (ValueError, TypeError, AttributeError):
         raise UsageError(
-            f"{path}: the metadata under the key huggingface is not what datasets writes"
+            f"{path}: the metadata under the key huggingface is not in the format of the datasets library"
         ) from None
 
 
 def _image_column(schema: "pyarrow.Schema", path: Path, settings: DataSettings) -> str:
     from pyarrow import types
 
-    def encoded(kind: "pyarrow.DataType") -> bool:
+    def is_bytes(kind: "pyarrow.DataType") -> bool:
         return any(fits(kind) for fits in (types.is_binary, types.is_large_binary))
 
-    found = [
+    candidates = [
         field.name
         for field in schema
-        if encoded(field.type)
+        if is_bytes(field.type)
         or (
             types.is_struct(field.type)
-            and any(part.name == "bytes" and encoded(part.type) for part in field.type)
+            and any(part.name == "bytes" and is_bytes(part.type) for part in field.type)
         )
     ]
-    return _chosen("image", settings.image, found, schema, path)
+    return _choose("image", settings.image, candidates, schema, path)
 
 
 def _label_column(
@@ -177,33 +178,37 @@ def _label_column(
     from pyarrow import types
 
     kinds = (types.is_integer, types.is_dictionary, types.is_string, types.is_large_string)
-    found = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
+    candidates = [field.name for field in schema if any(kind(field.type) for kind in kinds)]
     if settings.label is None and names:
-        found = [column for column in found if column in names]
-    return _chosen("label", settings.label, found, schema, path)
+        candidates = [column for column in candidates if column in names]
+    return _choose("label", settings.label, candidates, schema, path)
 
 
-def _chosen(key: str, asked: str | None, found: list[str], schema: "pyarrow.Schema", path: Path) -> str:
-    """The column to take: the one that the settings name, or the only one that it can be."""
-    if asked is not None:
-        if asked not in schema.names:
-            raise UsageError(f"data.{key}: {path} has no column {asked!r}; {suggestion(asked, schema.names)}")
-        if asked not in found:
-            kind = schema.field(asked).type
-            raise UsageError(f"data.{key}: column {asked!r} of {path} holds {kind}, which is no {key}")
-        return asked
-    if not found:
+def _choose(key: str, named: str | None, candidates: list[str], schema: "pyarrow.Schema", path: Path) -> str:
+    """The column for `key`: the one that the settings name, or the only candidate."""
+    if named is not None:
+        if named not in schema.names:
+            raise UsageError(f"data.{key}: {path} has no column {named!r}; {suggestion(named, schema.names)}")
+        if named not in candidates:
+            kind = schema.field(named).type
+            raise UsageError(
+                f"data.{key}: column {named!r} of {path} has the type {kind}, which cannot be the {key}"
+            )
+        return named
+    if not candidates:
         columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
-        raise UsageError(f"{path}: no column can be the {key}; there are {columns}")
-    if len(found) > 1:
-        raise UsageError(f"{path}: {', '.join(found)} could each be the {key}; name one with data.{key}")
-    return found[0]
+        raise UsageError(f"{path}: no column can be the {key}; its columns are {columns}")
+    if len(candidates) > 1:
+        raise UsageError(
+            f"{path}: several columns can be the {key}; set data.{key} to one of {', '.join(candidates)}"
+        )
+    return candidates[0]
 
 
 def _labels(
     values: list[Any], names: tuple[str, ...] | None, name: Callable[[int], str]
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Class names and the number of every value's class."""
+    """Class names, and the class number of every value; raises UsageError for a missing or unknown label."""
     for number, value in enumerate(values):
         if value is None:
             raise UsageError(f"{name(number)}: has no label")
@@ -214,5 +219,5 @@ def _labels(
     if names is not None:
         return names, np.array(values, np.int64)
     distinct = sorted(set(values))
-    place = {value: number for number, value in enumerate(distinct)}
-    return tuple(map(str, distinct)), np.array([place[value] for value in values], np.int64)
+    numbers = {value: number for number, value in enumerate(distinct)}
+    return tuple(map(str, distinct)), np.array([numbers[value] for value in values], np.int64)
