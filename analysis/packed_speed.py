@@ -26,8 +26,9 @@ from evo_bnas.binary.execute import operate
 from evo_bnas.binary.fold import Tensors, fold
 from evo_bnas.binary.network import Network
 from evo_bnas.machine import processor
-from evo_bnas.network.blueprint import Blueprint, Node, tensors
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node, tensors
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
 from evo_bnas.packed.program import Memory, Program

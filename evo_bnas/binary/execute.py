@@ -11,7 +11,8 @@ from evo_bnas.binary.channels import per_channel, shifted
 from evo_bnas.binary.fold import NORM_EPS, Statistics, Tensors, activate, fold, part
 from evo_bnas.binary.sign import STE, Approx, Gradient, SignGradient, Ste, Tanh, rsign, sign
 from evo_bnas.binary.weights import Weights, effective
-from evo_bnas.network.blueprint import ACTIVATIONS, Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import ACTIVATIONS, Node
 
 TensorsOf = Callable[[Node], Tensors]
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from evo_bnas.binary.channels import per_channel
 from evo_bnas.binary.prelu import prelu, rprelu
 from evo_bnas.binary.weights import Weights, effective
-from evo_bnas.network.blueprint import Node, Step
+from evo_bnas.network.node import Node, Step
 
 NORM_EPS = 1e-5
 
-Tensors = Mapping[str, Tensor]  # of one node, by the names of `blueprint.tensors`
+Tensors = Mapping[str, Tensor]  # of one node, by the names of `node.tensors`
 Statistics = Mapping[str, Tensor]  # of a network: "<node>.<site>.mean" and "<node>.<site>.var"
 
 

@@ -12,7 +12,8 @@ from evo_bnas.binary.fold import Statistics, Tensors
 from evo_bnas.binary.weights import initial
 from evo_bnas.errors import UsageError
 from evo_bnas.files import weights_file
-from evo_bnas.network.blueprint import Blueprint, Node, norms, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node, norms, tensors
 
 _KIND = "network"
 

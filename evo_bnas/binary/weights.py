@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from evo_bnas.binary.sign import STE, Gradient, sign
-from evo_bnas.network.blueprint import Spec
+from evo_bnas.network.node import Spec
 
 Weights = Literal["binary", "real"]
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 from math import prod
 from types import MappingProxyType
 
-from evo_bnas.network.blueprint import WEIGHTED, Blueprint, Node, elements, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import WEIGHTED, Node, elements, tensors
 
 BITS_PER_BYTE = 8
 BINARY_MACS_PER_MAC = 64

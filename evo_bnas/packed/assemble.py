@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evo_bnas.network.blueprint import ACTIVATIONS, WEIGHTED, Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import ACTIVATIONS, WEIGHTED, Node
 from evo_bnas.packed.form import Form, is_binary, places
 from evo_bnas.packed.program import Program
 from evo_bnas.packed.step import Epilogue, Floats, Map, Step

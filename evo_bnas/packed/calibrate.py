@@ -10,7 +10,8 @@ import torch
 
 from evo_bnas.binary.execute import TensorsOf
 from evo_bnas.binary.fold import Statistics, Tensors, fold
-from evo_bnas.network.blueprint import WEIGHTED, Blueprint, Node, elements, norms
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import WEIGHTED, Node, elements, norms
 from evo_bnas.packed import kernels
 from evo_bnas.packed.assemble import epilogue, nothing, operation, thresholds
 from evo_bnas.packed.compile import form_of

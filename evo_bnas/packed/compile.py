@@ -9,7 +9,8 @@ from torch import Tensor
 from evo_bnas.binary.execute import TensorsOf
 from evo_bnas.binary.fold import Folded, Statistics, fold
 from evo_bnas.binary.network import Network
-from evo_bnas.network.blueprint import Blueprint, Node, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node, tensors
 from evo_bnas.packed.assemble import assemble
 from evo_bnas.packed.form import Form, entries
 from evo_bnas.packed.program import Program

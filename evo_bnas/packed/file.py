@@ -26,7 +26,8 @@ from evo_bnas.errors import UsageError
 from evo_bnas.files.atomic import write_bytes
 from evo_bnas.files.tensor_header import broken, header_of, metadata
 from evo_bnas.files.yaml_file import Settings
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node
 from evo_bnas.packed.assemble import assemble
 from evo_bnas.packed.form import Entry, Form, entries
 from evo_bnas.packed.program import Program

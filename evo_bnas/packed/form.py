@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from evo_bnas.network.blueprint import ACTIVATIONS, WEIGHTED, Node
+from evo_bnas.network.node import ACTIVATIONS, WEIGHTED, Node
 
 Form = Mapping[str, NDArray[Any]]  # of one node, by the names of `entries`
 

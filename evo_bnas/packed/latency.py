@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from evo_bnas.binary.weights import initial
-from evo_bnas.network.blueprint import Blueprint, norms, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import norms, tensors
 from evo_bnas.packed.compile import compile_blueprint
 from evo_bnas.packed.program import Memory, Program
 from evo_bnas.packed.step import Floats

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node
 
 
 def stem(blueprint: Blueprint) -> tuple[Node, ...]:

@@ -1,6 +1,7 @@
 """Which register holds which map of a blueprint, and until when."""
 
-from evo_bnas.network.blueprint import WEIGHTED, Blueprint
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import WEIGHTED
 from evo_bnas.packed.step import WORD, Kind, Map, Register
 
 _JOINS = ("image", "tile", "concat", "sum", "mean")  # they write a real map, read or not

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evo_bnas.files.yaml_file import Settings
-from evo_bnas.network.blueprint import Step
+from evo_bnas.network.node import Step
 from evo_bnas.space.operations import OPERATIONS
 from evo_bnas.space.sketch import Sketch
 

@@ -7,7 +7,7 @@ shrinks or widens on this way, it is pooled and repeated, so that it has no weig
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from evo_bnas.network.blueprint import Node, Step
+from evo_bnas.network.node import Node, Step
 from evo_bnas.space.blocks import Block
 from evo_bnas.space.cell_definition import CellDefinition
 from evo_bnas.space.cell_genes import INPUTS, KINDS

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from evo_bnas.network.blueprint import Node, Op, Step
+from evo_bnas.network.node import Node, Op, Step
 
 
 class Sketch:

@@ -12,7 +12,8 @@ from evo_bnas.binary.network import Network, attach
 from evo_bnas.binary.weights import initial
 from evo_bnas.errors import UsageError
 from evo_bnas.files import weights_file
-from evo_bnas.network.blueprint import Blueprint, Node, Spec, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node, Spec, tensors
 from evo_bnas.space.genes import Architecture, Space
 
 BATCH = BatchStatistics()

@@ -16,8 +16,9 @@ from evo_bnas.binary.execute import BatchStatistics, Mode, execute, operate
 from evo_bnas.binary.fold import NORM_EPS, Statistics, Tensors, Threshold, fold
 from evo_bnas.binary.network import Network
 from evo_bnas.binary.weights import standardise
-from evo_bnas.network.blueprint import Blueprint, Node, Step, norms, tensors
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node, Step, norms, tensors
 from evo_bnas.supernet.calibration import calibrate
 from tests.support.maps import GpuAutocast
 from tests.support.strategies import SPACES, architectures, spaces

@@ -9,7 +9,7 @@ from torch import Tensor
 from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.sign import STE, Approx, Gradient, Ste, Tanh, rsign, sign
 from evo_bnas.binary.weights import effective, initial, standardise
-from evo_bnas.network.blueprint import Spec
+from evo_bnas.network.node import Spec
 from tests.support.maps import like, maps, vector
 
 GRADIENTS: tuple[Gradient, ...] = (STE, Ste(1.5), Approx(), Tanh(0.01), Tanh(1.0), Tanh(10.0))

@@ -17,7 +17,8 @@ from evo_bnas.export.arena import Buffer, least, place
 from evo_bnas.export.c import export_c
 from evo_bnas.export.memory import Memory, plan
 from evo_bnas.export.onnx import export_onnx
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node
 from evo_bnas.packed.assemble import assemble
 from evo_bnas.packed.file import PackedNetwork, load_packed
 from evo_bnas.packed.form import Form, entries

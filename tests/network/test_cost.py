@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node
 from evo_bnas.network.objectives import EXACT, OBJECTIVES, exact_objectives
 from evo_bnas.space.genes import Architecture, Space
 from tests.support.strategies import SPACES, drawn

@@ -15,7 +15,8 @@ from torch import Tensor
 from analysis import packed_speed
 from evo_bnas.binary.fold import Statistics, Tensors
 from evo_bnas.binary.network import Network
-from evo_bnas.network.blueprint import Blueprint, Node, Step
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node, Step
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
 from evo_bnas.packed.layout import layout, pack_signs, unpack_signs

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node
 from evo_bnas.plots.network.layout import Box, Layout, lay_out
 from evo_bnas.plots.network.picture import draw_network
 from evo_bnas.plots.network.words import forms, kind, operation, percent

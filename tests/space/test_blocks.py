@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evo_bnas.network.blueprint import Node, Step
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node, Step
 from evo_bnas.network.objectives import exact_objectives
 from evo_bnas.space.blocks import BLOCKS
 from evo_bnas.space.catalogue import build

@@ -16,8 +16,9 @@ from evo_bnas.binary.execute import BatchStatistics, Mode, execute
 from evo_bnas.binary.network import Network
 from evo_bnas.binary.weights import Weights
 from evo_bnas.errors import UsageError
-from evo_bnas.network.blueprint import Blueprint, tensors
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import tensors
 from evo_bnas.network.objectives import EXACT, exact_objectives
 from evo_bnas.search.breeding import Breeding
 from evo_bnas.search.problem import Problem

@@ -24,7 +24,7 @@ from evo_bnas.data.dataset import Dataset, Images, load
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.supernet import classified, error_of
 from evo_bnas.files import weights_file
-from evo_bnas.network.blueprint import tensors
+from evo_bnas.network.node import tensors
 from evo_bnas.progress import Progress, Report, silent
 from evo_bnas.run import inputs
 from evo_bnas.run.folder import Run

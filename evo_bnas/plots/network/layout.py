@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import log
 
-from evo_bnas.network.blueprint import WEIGHTED, Blueprint
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import WEIGHTED
 from evo_bnas.plots.network.align import Footprint, align
 from evo_bnas.plots.network.rows import Item, Step, arrange, block, shortcut
 

@@ -12,8 +12,9 @@ from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path as Curve
 
 from evo_bnas.files.atomic import replace
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import Cost, LayerCost
+from evo_bnas.network.node import Node
 from evo_bnas.plots.network.layout import HEADING, Box, Layout, Line, Point, lay_out
 from evo_bnas.plots.network.words import forms, kind, operation, percent
 from evo_bnas.quantity import show

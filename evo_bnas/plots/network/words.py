@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import Literal
 
-from evo_bnas.network.blueprint import WEIGHTED, Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import WEIGHTED, Node
 
 Kind = Literal["binary", "real", "plain"]
 
