@@ -34,8 +34,8 @@ RULES = (
     Rule(
         COMPUTED,
         lambda node, _: min(node.kernel, node.stride, node.dilation, node.groups) > 0,
-        "kernel {node.kernel}, stride {node.stride}, dilation {node.dilation} and groups {node.groups} must be "
-        "at least 1",
+        "kernel {node.kernel}, stride {node.stride}, dilation {node.dilation}, groups {node.groups}: "
+        "each must be at least 1",
     ),
     Rule(
         COMPUTED,
