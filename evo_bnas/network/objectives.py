@@ -49,7 +49,11 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "flops": _counted("flops", "MACs", "all other MACs"),
         "params": _counted("params", "weights", "number of weights"),
         "size_bits": _counted(
-            "size_bits", "bits", "1 per binary weight, 8 or 32 per real one", title="size", option="--size"
+            "size_bits",
+            "bits",
+            "1 bit per binary weight, 8 or 32 bits per real weight",
+            title="size",
+            option="--size",
         ),
         "peak_activation_bytes": _counted(
             "peak_activation_bytes",

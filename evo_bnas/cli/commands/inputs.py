@@ -139,7 +139,7 @@ def _draw(name: str, key: str, folder: Path, format_: Listing) -> None:
     from evo_bnas.cli.output import space as output
     from evo_bnas.files.atomic import file_name
     from evo_bnas.network.card import cost_values
-    from evo_bnas.plots.network.picture import draw_network
+    from evo_bnas.plots.network.drawing import draw_network
     from evo_bnas.space import catalogue
 
     space = catalogue.load(name)

@@ -9,7 +9,7 @@ import yaml
 from evo_bnas.cli.console import print_table, say
 from evo_bnas.data.check import Checked
 from evo_bnas.data.split import Parts
-from evo_bnas.plots.contact_sheet import MOST_CLASSES
+from evo_bnas.plots.contact_sheet import MAX_CLASSES
 
 _FIRST = 5  # of a list of images
 
@@ -39,7 +39,7 @@ def print_check(found: Checked, sheet: Path | None) -> None:
     rows = [[name, *(f"{count:,}" for count in counts)] for name, counts in found.counts().items()]
     print_table(["class", *columns], rows, left=["class"])
     if sheet is not None:
-        cut = f", the first {MOST_CLASSES} classes" if len(source.classes) > MOST_CLASSES else ""
+        cut = f", the first {MAX_CLASSES} classes" if len(source.classes) > MAX_CLASSES else ""
         say(f"\nsheet      {sheet}{cut}")
     say(f"\n{recipe_line(found)}")
 
