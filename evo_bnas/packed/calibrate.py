@@ -15,8 +15,9 @@ from evo_bnas.network.node import WEIGHTED, Node, elements, norms
 from evo_bnas.packed import kernels
 from evo_bnas.packed.assemble import epilogue, nothing, operation, thresholds
 from evo_bnas.packed.compile import form_of
+from evo_bnas.packed.epilogue import epilogue_tables
 from evo_bnas.packed.form import Form
-from evo_bnas.packed.perform import NO_FLOATS, Output, Prepared, epilogue_rows, finish, perform, prepare
+from evo_bnas.packed.perform import NO_FLOATS, Output, Prepared, finish, perform, prepare
 from evo_bnas.packed.step import WORD, Bits, Floats, Map
 
 _STAGES = ("affine1", "act1", "affine2", "add", "act2")
@@ -156,11 +157,11 @@ class _Walk:
         added = channels if "add" in node.after and "add" in stages else 0
         if added or not part.empty:
             pixels = len(y) // channels
-            finish(pixels, channels, y, epilogue_rows(part, adds=added > 0), shortcut, added, Output(y))
+            finish(pixels, channels, y, epilogue_tables(part, adds=added > 0), shortcut, added, Output(y))
 
     def _signs(self, y: Floats, channels: int, reader: Form) -> Bits:
         pixels = len(y) // channels
         signs = np.empty(pixels * -(-channels // WORD), np.uint64)
-        rows = epilogue_rows(thresholds(channels, [reader]))
+        rows = epilogue_tables(thresholds(channels, [reader]))
         finish(pixels, channels, y, rows, NO_FLOATS, 0, Output(signs=signs))
         return signs

@@ -16,72 +16,59 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from evo_bnas.packed import vectors
-from evo_bnas.packed.vectors import (
-    ADD,
-    BLOCK_BYTES,
-    LANES,
-    SPAN,
-    TILE,
-    WRITE,
-    apply_epilogue,
-    interleave,
-    multiply,
-    pack,
-    reduce_window,
-)
+from evo_bnas.packed import epilogue, llvm, vectors
+from evo_bnas.packed.epilogue import ADD, Pixels, apply_epilogue
+from evo_bnas.packed.llvm import LANES, TILE
+from evo_bnas.packed.vectors import BLOCK_BYTES, SPAN, interleave, multiply, pack, reduce_window
 
 _Function = Callable[..., Any]
 
-_VECTORS = sha256(inspect.getsource(vectors).encode()).hexdigest()[:12]
+_GENERATORS = sha256("".join(map(inspect.getsource, (llvm, vectors, epilogue))).encode()).hexdigest()[:12]
 _ZERO = np.float32(0)
 
 
 def _kernel(function: _Function, **options: bool) -> _Function:
-    """Compile at the first call, for the CPU that runs it, and keep the result on disk.
+    """Compile at the first call, for the CPU at hand, and cache the result on disk.
 
-    Without Numba's runtime, which counts references to every view of an array, a kernel allocates nothing:
-    its buffers are given.
+    Kernels do not allocate: their buffers are arguments. This allows them to do without Numba's runtime,
+    which would count references to every view of an array.
     """
-    # Numba's files on disk bear the function's name, and are as old as this file: others must be named.
-    function.__qualname__ += f"-{_VECTORS}"
+    # Numba's cache is keyed by the function's name and the age of this file alone.
+    function.__qualname__ += f"-{_GENERATORS}"
     return njit(nogil=True, cache=True, error_model="numpy", _nrt=False, **options)(function)
 
 
 def _inlined(function: _Function) -> _Function:
-    """For what kernels call for every line or tile: arrays make long lists of arguments."""
+    """A kernel that others call for every line or tile: inlined, since arrays are many machine arguments."""
     return _kernel(function, forceinline=True)
 
 
 @_inlined
 def _emit(
-    source, first, apart, whole, kinds, kind, tiled, pixel, count, channels, epilogue, shortcut,
-    shortcut_channels, real, signs, pixels,
+    sums, whole, kinds, tiled, pixel, count, channels, epilogue, shortcut, shortcut_channels, real, signs,
+    pixels,
 ):  # fmt: skip
-    """Take the sums of up to TILE pixels through the epilogue to the maps put out.
+    """Take the sums of up to TILE pixels through the epilogue, to the real map and the signs.
 
-    Pixel p has its sums at `source[first + p*apart:]`; of integers, z is `whole[kinds[kind + p]:]` minus
-    twice as many. `pixel`, the first one, counts through all images, of `pixels` in all. `tiled` has room for
-    TILE pixels of whole LANES.
+    `sums` and `kinds` are `Pixels`; see `apply_epilogue`. `pixel` is the number of the first one among the
+    `pixels` of all images. `tiled` has room for TILE pixels of whole LANES.
     """
-    rows, stages, levels, senses = epilogue
-    added, place, step = shortcut, pixel * shortcut_channels, shortcut_channels
-    width = rows.size // 10
-    if stages & ADD and shortcut_channels < channels and shortcut_channels % LANES:
+    width = -(-channels // LANES) * LANES
+    added, first, step = shortcut, pixel * shortcut_channels, shortcut_channels
+    if epilogue.stages & ADD and shortcut_channels < channels and shortcut_channels % LANES:
         for p in range(count):
             for c in range(channels):
-                tiled[p * width + c] = shortcut[place + p * step + c % shortcut_channels]
-        added, place, step = tiled, 0, width
-    if real.size:
-        stages |= WRITE
+                tiled[p * width + c] = shortcut[first + p * step + c % shortcut_channels]
+        added, first, step = tiled, 0, width
     words = -(-channels // 64)
-    readers = levels.size // (64 * words)
+    readers = epilogue.levels.size // (64 * words)
+    outputs = Pixels(real, pixel * channels, channels)
+    bits = Pixels(signs, pixel * words, words)
     at = 0
     for c in range(0, channels, LANES):
         apply_epilogue(
-            source, first + c, apart, count, whole, kinds, kind, c, channels - c, rows, width, stages, added,
-            place + at, step, real, pixel * channels + c, channels, levels, senses, readers, signs,
-            pixel * words + c // 64, words, pixels * words,
+            count, c, channels, sums, whole, kinds, epilogue, Pixels(added, first + at, step), real.size > 0,
+            outputs, bits, readers, pixels * words,
         )  # fmt: skip
         at += LANES
         if at == step:
@@ -192,8 +179,9 @@ def convolution(
             found = _in_order(strip, apart, groups, groups * blocks * lanes, sums)
             for p in range(0, strip, TILE):
                 _emit(
-                    sums, found + p * apart, apart, whole, kinds, p, tiled, done + p, min(TILE, strip - p),
-                    channels, epilogue, shortcut, shortcut_channels, real, signs, images * rows * columns,
+                    Pixels(sums, found + p * apart, apart), whole, Pixels(kinds, p, 1), tiled, done + p,
+                    min(TILE, strip - p), channels, epilogue, shortcut, shortcut_channels, real, signs,
+                    images * rows * columns,
                 )  # fmt: skip
 
 
@@ -220,9 +208,10 @@ def pool(images, window, source, sizes, largest, room, epilogue, real, signs):
                         source, (corner + left) * channels, bottom - top, width * channels, right - left,
                         channels, c, largest, room, p * wide + c,
                     )  # fmt: skip
+            means = Pixels(room, 0, wide)
             _emit(
-                room, 0, wide, room, room, 0, room, line * columns + begin, count, channels, epilogue, real,
-                0, real, signs, images * rows * columns,
+                means, room, means, room, line * columns + begin, count, channels, epilogue, real, 0, real,
+                signs, images * rows * columns,
             )  # fmt: skip
 
 
@@ -230,9 +219,10 @@ def pool(images, window, source, sizes, largest, room, epilogue, real, signs):
 def finish(pixels, channels, source, tiled, epilogue, shortcut, shortcut_channels, real, signs):
     """The epilogue alone; `real` may be the source itself."""
     for pixel in range(0, pixels, TILE):
+        values = Pixels(source, pixel * channels, channels)
         _emit(
-            source, pixel * channels, channels, source, source, 0, tiled, pixel, min(TILE, pixels - pixel),
-            channels, epilogue, shortcut, shortcut_channels, real, signs, pixels,
+            values, source, values, tiled, pixel, min(TILE, pixels - pixel), channels, epilogue, shortcut,
+            shortcut_channels, real, signs, pixels,
         )  # fmt: skip
 
 

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evo_bnas.packed.llvm import LANES
 from evo_bnas.packed.step import WORD, Bits, Floats, Step
-from evo_bnas.packed.vectors import BLOCK_BYTES, LANES
+from evo_bnas.packed.vectors import BLOCK_BYTES
 
 Integers = NDArray[np.int64]
 

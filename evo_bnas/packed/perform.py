@@ -7,21 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evo_bnas.packed import kernels
+from evo_bnas.packed.epilogue import EpilogueTables, epilogue_tables
 from evo_bnas.packed.layout import Filters, layout, unpack_signs
-from evo_bnas.packed.step import WORD, Bits, Epilogue, Floats, Step
-from evo_bnas.packed.vectors import (
-    ACT1,
-    ACT2,
-    ADD,
-    AFFINE1,
-    AFFINE2,
-    BLOCK_BYTES,
-    LANES,
-    MOVED1,
-    MOVED2,
-    SPAN,
-    TILE,
-)
+from evo_bnas.packed.llvm import LANES, TILE
+from evo_bnas.packed.step import WORD, Bits, Floats, Step
+from evo_bnas.packed.vectors import BLOCK_BYTES, SPAN
 
 Array = NDArray[Any]  # of float32 or of words
 
@@ -36,15 +26,6 @@ class Output(NamedTuple):
 
     real: Floats = NO_FLOATS
     signs: Bits = NO_BITS
-
-
-class Rows(NamedTuple):
-    """An epilogue as the kernels read it."""
-
-    rows: Floats  # flat (10, channels in whole LANES), of `vectors.apply_epilogue`
-    stages: int  # which of them are there
-    levels: Floats  # flat (readers, channels in whole words)
-    senses: Floats  # as levels, -1 where the sign is flipped
 
 
 class Room(NamedTuple):
@@ -64,37 +45,13 @@ class Prepared(NamedTuple):
 
     step: Step
     filters: Filters | None
-    rows: Rows
+    epilogue: EpilogueTables
 
 
 def prepare(step: Step) -> Prepared:
     """Lay out the tensors of a step once, for all its runs."""
     filters = None if step.weight is None else layout(step)
-    return Prepared(step, filters, epilogue_rows(step.epilogue, adds=step.shortcut is not None))
-
-
-def epilogue_rows(epilogue: Epilogue, *, adds: bool = False) -> Rows:
-    """An epilogue as the kernels read it; `adds` where there is a shortcut.
-
-    Levels fill whole words, and a flip is a sense of -1 of both sides.
-    """
-    readers, channels = epilogue.levels.shape
-    rows = np.zeros((10, -(-channels // LANES) * LANES), np.float32)
-    stages = ADD if adds else 0
-    for first, affine, act, flags in (
-        (0, epilogue.affine1, epilogue.act1, (AFFINE1, ACT1, MOVED1)),
-        (5, epilogue.affine2, epilogue.act2, (AFFINE2, ACT2, MOVED2)),
-    ):
-        rows[first : first + len(affine), :channels] = affine
-        rows[first + 2 : first + 2 + len(act), :channels] = act
-        asked = (len(affine) > 0, len(act) > 0, len(act) > 1)
-        stages += sum(flag for flag, there in zip(flags, asked, strict=True) if there)
-    whole = -(-channels // WORD) * WORD
-    senses = np.ones((readers, whole), np.float32)
-    senses[:, :channels] = np.where(epilogue.flips, -1, 1)
-    levels = np.full((readers, whole), np.inf, np.float32)  # never reached: 0 beyond the last channel
-    levels[:, :channels] = epilogue.levels * senses[:, :channels]
-    return Rows(rows.reshape(-1), stages, levels.reshape(-1), senses.reshape(-1))
+    return Prepared(step, filters, epilogue_tables(step.epilogue, adds=step.shortcut is not None))
 
 
 def perform(prepared: Prepared, images: int, inputs: Sequence[Array], shortcut: Floats, out: Output) -> None:
@@ -103,31 +60,37 @@ def perform(prepared: Prepared, images: int, inputs: Sequence[Array], shortcut: 
     All arrays are flat and may be longer than what is read and written; what is not there is empty. The
     input of an image step has the shape (images, channels, height, width).
     """
-    step, filters, rows = prepared
+    step, filters, epilogue = prepared
     added = step.shortcut.channels if step.shortcut else 0
     if step.operation in ("pool_avg", "pool_max"):
         centre = (step.kernel - 1) // 2 if step.kernel % 2 else 0
         kernels.pool(
             images, (step.kernel, step.stride, centre), inputs[0], _sizes(step),
-            step.operation == "pool_max", _tile(step.channels), rows, *out,
+            step.operation == "pool_max", _tile(step.channels), epilogue, *out,
         )  # fmt: skip
     elif filters is not None:
         kernels.convolution(
             images, step.stride, _before(step, images, inputs[0]), _sizes(step), filters,
-            _room(step, filters), rows, shortcut, added, *out,
+            _room(step, filters), epilogue, shortcut, added, *out,
         )  # fmt: skip
     else:
         _join(step, images, inputs, out.real)
         if not step.epilogue.empty:
             pixels = images * step.height * step.width
-            finish(pixels, step.channels, out.real, rows, shortcut, added, out)
+            finish(pixels, step.channels, out.real, epilogue, shortcut, added, out)
 
 
 def finish(
-    pixels: int, channels: int, source: Floats, rows: Rows, shortcut: Floats, added: int, out: Output
+    pixels: int,
+    channels: int,
+    source: Floats,
+    epilogue: EpilogueTables,
+    shortcut: Floats,
+    added: int,
+    out: Output,
 ) -> None:
     """An epilogue alone; `added` is how many channels the shortcut has, and the map may stay in its place."""
-    kernels.finish(pixels, channels, source, _tile(channels), rows, shortcut, added, *out)
+    kernels.finish(pixels, channels, source, _tile(channels), epilogue, shortcut, added, *out)
 
 
 def _tile(channels: int) -> Floats:
