@@ -32,7 +32,7 @@ from evo_bnas.network.node import Node, tensors
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
 from evo_bnas.packed.llvm import TILE
-from evo_bnas.packed.program import Memory, Program
+from evo_bnas.packed.program import Program, RegisterFile
 from evo_bnas.packed.stem import trunk
 from evo_bnas.packed.step import Floats, Step
 from evo_bnas.packed.vectors import BLOCK_BYTES, multiply
@@ -157,13 +157,13 @@ def _ratios(
 
 def shares(program: Program, images: Floats, turns: int) -> dict[str, float]:
     """Share of the time of each kind of step."""
-    memory = Memory(program.registers, len(images))
+    registers = RegisterFile(program.registers, len(images))
     spent: dict[str, list[float]] = {}
     for _ in range(turns + 1):
         now: dict[str, float] = {}
         for prepared in program.prepared:
             started = time.perf_counter()
-            memory.perform(prepared, images)
+            registers.perform(prepared, images)
             kind = kind_of(prepared.step)
             now[kind] = now.get(kind, 0.0) + time.perf_counter() - started
         for kind, seconds in now.items():

@@ -14,7 +14,7 @@ from torch import Tensor
 from evo_bnas.binary.channels import per_channel
 from evo_bnas.binary.prelu import prelu, rprelu
 from evo_bnas.binary.weights import Weights, effective
-from evo_bnas.network.node import Node, Step
+from evo_bnas.network.node import Node, NodeStep
 
 NORM_EPS = 1e-5
 
@@ -52,7 +52,7 @@ class Threshold:
 class Activation:
     """relu, prelu or rprelu with its tensors."""
 
-    step: Step
+    step: NodeStep
     tensors: Tensors  # "slope", "shift_in", "shift_out"
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ def fold(node: Node, tensors: Tensors, statistics: Statistics, weights: Weights 
     )
 
 
-def activate(step: Step, x: Tensor, tensors: Tensors) -> Tensor:
+def activate(step: NodeStep, x: Tensor, tensors: Tensors) -> Tensor:
     """relu, prelu or rprelu of maps (batch, channels, height, width)."""
     if step == "relu":
         return F.relu(x)

@@ -15,7 +15,7 @@ from math import prod
 from typing import Literal, NamedTuple
 
 Op = Literal["image", "conv", "dense", "pool_avg", "pool_max", "tile", "concat", "sum", "mean"]
-Step = Literal["norm", "shift", "scale", "relu", "prelu", "rprelu", "add"]
+NodeStep = Literal["norm", "shift", "scale", "relu", "prelu", "rprelu", "add"]
 Role = Literal["weight", "bias", "gain", "shift", "slope", "scale"]
 Shape = tuple[int, int, int]  # channels, height, width
 
@@ -40,14 +40,14 @@ class Node:
     weight_bits: int = 32  # 1 | 8 | 32
     input_bits: int = 32  # 1: sign after `before`
     pad: int = 0  # the value around a binary map: 0 | +1
-    before: tuple[Step, ...] = ()
-    after: tuple[Step, ...] = ()
+    before: tuple[NodeStep, ...] = ()
+    after: tuple[NodeStep, ...] = ()
 
     @property
-    def steps(self) -> tuple[tuple[str, Step], ...]:
+    def steps(self) -> tuple[tuple[str, NodeStep], ...]:
         """The steps of `after` with their addresses: `norm`, `act`, and `norm2`, `act2` the second time."""
         seen: dict[str, int] = {}
-        named: list[tuple[str, Step]] = []
+        named: list[tuple[str, NodeStep]] = []
         for step in self.after:
             site = "act" if step in ACTIVATIONS else step
             seen[site] = seen.get(site, 0) + 1

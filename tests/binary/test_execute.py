@@ -18,12 +18,12 @@ from evo_bnas.binary.network import Network
 from evo_bnas.binary.weights import standardise
 from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
-from evo_bnas.network.node import Node, Step, norms, tensors
+from evo_bnas.network.node import Node, NodeStep, norms, tensors
 from evo_bnas.supernet.calibration import calibrate
 from tests.support.maps import GpuAutocast
 from tests.support.strategies import SPACES, architectures, spaces
 
-ACTIVATED: tuple[Step | None, ...] = (None, "relu", "prelu", "rprelu")
+ACTIVATED: tuple[NodeStep | None, ...] = (None, "relu", "prelu", "rprelu")
 AFTERS = [
     tuple(step for step in steps if step)
     for steps in product((None, "norm", "scale"), ACTIVATED, (None, "norm"), (None, "add"), ACTIVATED)
@@ -98,7 +98,7 @@ def epilogue(node: Node, z: Tensor, shortcut: Tensor, values: Tensors, statistic
 
 
 @pytest.mark.parametrize("after", AFTERS, ids="-".join)
-def test_every_form_of_after_is_folded_as_it_is_written(after: tuple[Step, ...]) -> None:
+def test_every_form_of_after_is_folded_as_it_is_written(after: tuple[NodeStep, ...]) -> None:
     inputs = (0, 0) if "add" in after else (0,)
     node = conv(inputs=inputs, shape=(4, 7, 5), after=after)
     network, statistics = shaken(drawn(node))
@@ -113,7 +113,7 @@ def test_every_form_of_after_is_folded_as_it_is_written(after: tuple[Step, ...])
 
 
 @pytest.mark.parametrize("after", AFTERS, ids="-".join)
-def test_training_and_inference_agree_on_one_batch(after: tuple[Step, ...]) -> None:
+def test_training_and_inference_agree_on_one_batch(after: tuple[NodeStep, ...]) -> None:
     inputs = (0, 0) if "add" in after else (0,)
     node = conv(inputs=inputs, shape=(4, 7, 5), weight_bits=32, input_bits=32, before=("norm",), after=after)
     network, _ = shaken(drawn(node))
@@ -293,7 +293,7 @@ def test_a_shift_before_a_sign_is_a_threshold_to_the_last_bit(shifts: list[float
 
 
 @pytest.mark.parametrize("step", ["norm", "shift"])
-def test_steps_before_a_real_convolution_are_affine(step: Step) -> None:
+def test_steps_before_a_real_convolution_are_affine(step: NodeStep) -> None:
     node = conv(before=(step,), weight_bits=32, input_bits=32, shape=(4, 7, 5))
     network, statistics = shaken(drawn(node))
     x = pictures(network.blueprint)
@@ -389,7 +389,7 @@ def test_the_batch_has_no_say_in_given_statistics() -> None:
 
 
 @pytest.mark.parametrize("after", AFTERS, ids="-".join)
-def test_gradients_pass_through_given_statistics(after: tuple[Step, ...]) -> None:
+def test_gradients_pass_through_given_statistics(after: tuple[NodeStep, ...]) -> None:
     inputs = (0, 0) if "add" in after else (0,)
     node = conv(inputs=inputs, shape=(4, 7, 5), weight_bits=32, input_bits=32, after=after)
     network, _ = shaken(drawn(node))

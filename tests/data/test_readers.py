@@ -26,8 +26,8 @@ from evo_bnas.data.cifar import HUNDRED, TEN, Variant
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import Raw, Source, open_source
 from evo_bnas.errors import UsageError
-from evo_bnas.packed import pictures
 from evo_bnas.packed.file import Header, PackedNetwork
+from evo_bnas.packed.predict import read_image
 from evo_bnas.progress import Progress, silent
 from evo_bnas.space import catalogue
 
@@ -269,7 +269,7 @@ def test_training_sees_a_file_as_predict_does(tmp_path: Path) -> None:
         white=255,
         test_error=0.5,
     )
-    seen = pictures.read(tmp_path / "a/000.png", PackedNetwork(header, forms={}))
+    seen = read_image(tmp_path / "a/000.png", PackedNetwork(header, forms={}))
     assert np.array_equal(seen, raw.pixels[0])
 
 

@@ -16,7 +16,7 @@ from analysis import packed_speed
 from evo_bnas.binary.fold import Statistics, Tensors
 from evo_bnas.binary.network import Network
 from evo_bnas.network.blueprint import Blueprint
-from evo_bnas.network.node import Node, Step
+from evo_bnas.network.node import Node, NodeStep
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
 from evo_bnas.packed.layout import layout, pack_signs, unpack_signs
@@ -78,7 +78,7 @@ def test_a_binary_convolution_is_torchs_to_the_last_bit(drawing: tuple[Blueprint
 
 
 @pytest.mark.parametrize("after", AFTERS, ids="-".join)
-def test_every_epilogue_rounds_as_torch_does(after: tuple[Step, ...]) -> None:
+def test_every_epilogue_rounds_as_torch_does(after: tuple[NodeStep, ...]) -> None:
     node = Node(
         "conv", "conv", (0, 0) if "add" in after else (0,), (20, 7, 5), cin=20, kernel=3, weight_bits=1,
         input_bits=1, after=after,
@@ -97,7 +97,7 @@ def test_every_epilogue_rounds_as_torch_does(after: tuple[Step, ...]) -> None:
     st.sampled_from([(), ("norm",), ("norm", "relu")]),
 )
 def test_a_pool_is_torchs_to_the_last_bit(
-    op: str, window: tuple[int, int], height: int, width: int, channels: int, after: tuple[Step, ...]
+    op: str, window: tuple[int, int], height: int, width: int, channels: int, after: tuple[NodeStep, ...]
 ) -> None:
     kernel, stride = window
     shape = (channels, -(-height // stride), -(-width // stride))
@@ -122,7 +122,7 @@ def test_a_convolution_with_real_weights_or_inputs_is_torchs_up_to_rounding(
     stride: int,
     pad: int,
     bits: tuple[int, int],
-    before: tuple[Step, ...],
+    before: tuple[NodeStep, ...],
     size: int,
 ) -> None:
     out = -(-size // stride)
@@ -270,7 +270,7 @@ def test_calibration_measures_what_torch_measures(space: Space) -> None:
     st.sampled_from([(1, 1), (32, 32)]),
 )
 def test_every_norm_is_measured_where_it_stands(
-    before: tuple[Step, ...], after: tuple[Step, ...], bits: tuple[int, int]
+    before: tuple[NodeStep, ...], after: tuple[NodeStep, ...], bits: tuple[int, int]
 ) -> None:
     node = Node(
         "conv", "conv", (0, 0) if "add" in after else (0,), (4, 7, 5), cin=4, kernel=3, weight_bits=bits[0],

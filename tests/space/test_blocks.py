@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_bnas.network.cost import cost
-from evo_bnas.network.node import Node, Step
+from evo_bnas.network.node import Node, NodeStep
 from evo_bnas.network.objectives import exact_objectives
 from evo_bnas.space.blocks import BLOCKS
 from evo_bnas.space.catalogue import build
@@ -60,7 +60,7 @@ def binary(space: Space) -> list[Node]:
         ("choice", ("shift",), ("prelu", "norm", "add")),
     ],
 )
-def test_the_steps_of_a_block(block: str, before: tuple[Step, ...], after: tuple[Step, ...]) -> None:
+def test_the_steps_of_a_block(block: str, before: tuple[NodeStep, ...], after: tuple[NodeStep, ...]) -> None:
     assert {(node.before, node.after) for node in binary(chain(block))} == {(before, after)}
 
 

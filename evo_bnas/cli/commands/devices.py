@@ -74,10 +74,10 @@ def predict(
 ) -> None:
     """Classify image files with an exported network."""
     from evo_bnas.cli import console
-    from evo_bnas.packed import pictures
+    from evo_bnas.packed import predict as prediction
     from evo_bnas.packed.file import load_packed
 
-    found = pictures.predict(load_packed(file), images)
+    found = prediction.predict(load_packed(file), images)
     if format_ is Rows.table:
         texts = [[one.file, one.label, f"{100 * one.probability:.1f} %"] for one in found]
         console.print_table(["file", "class", "probability"], texts, left=["file", "class"])
