@@ -16,7 +16,7 @@ from evo_bnas.space.catalogue import build
 from evo_bnas.space.genes import Space
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import Supernet
-from tests.binary.test_execute import counted
+from tests.support.blueprints import macs_by_torch
 from tests.support.strategies import architectures
 
 
@@ -74,7 +74,7 @@ def test_a_block_costs_what_torch_counts_and_shares_weights(block: str, data: st
     blueprint = space.draw(architecture)
     found = cost(blueprint)
     assert space.costs(architecture) == exact_objectives(found)
-    assert counted(blueprint) == found.bops + found.flops
+    assert macs_by_torch(blueprint) == found.bops + found.flops
     images = torch.randn(4, *space.image, generator=torch.Generator().manual_seed(0))
     statistics = calibrate(partial(shared, architecture=architecture), images, 4)
     network = shared.extract(architecture, statistics).eval()

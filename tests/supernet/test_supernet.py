@@ -1,7 +1,6 @@
 """The supernet: extraction to the last bit, calibration as a value, samplers, files."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -14,16 +13,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from evo_bnas.binary.execute import BatchStatistics, Mode
-from evo_bnas.binary.fold import Statistics
 from evo_bnas.binary.network import Network, load_network, save_network
 from evo_bnas.binary.weights import Weights
 from evo_bnas.errors import UsageError
 from evo_bnas.files import weights_file
 from evo_bnas.space.catalogue import build
-from evo_bnas.space.genes import Architecture, Space
+from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import Supernet, load_supernet, save_supernet
 from tests.support.strategies import SPACES, architectures
+from tests.support.supernets import (
+    assert_extracted_equals,
+    calibrated_statistics,
+    images_for,
+    random_supernet,
+)
 
 # Every kind of slice at once: kernels, groups of both layers, depths, widths, a border of +1.
 EVERYTHING = build(
@@ -67,39 +71,9 @@ QUICK = build(
 )
 SMALL = [space for space in SPACES.values() if space.image[1:] == (8, 8)]
 SLICED = {space.name: space for space in (*SMALL, EVERYTHING, QUICK)}
-BATCH = 6
 
 
-def images(space: Space, count: int = BATCH, seed: int = 0) -> Tensor:
-    return torch.randn(count, *space.image, generator=torch.Generator().manual_seed(seed))
-
-
-def shaken(space: Space) -> Supernet:
-    """A supernet whose gains, slopes and shifts are not those of the beginning."""
-    supernet = Supernet(space)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in supernet.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
-    return supernet
-
-
-SUPERNETS = {name: shaken(space) for name, space in SLICED.items()}
-
-
-def measured(supernet: Supernet, architecture: Architecture, seed: int = 0) -> Statistics:
-    return calibrate(partial(supernet, architecture=architecture), images(supernet.space, seed=seed), BATCH)
-
-
-def assert_extracted_equals(supernet: Supernet, architecture: Architecture, mode: Mode) -> None:
-    """A network of its own and the supernet agree to the last bit, by given statistics and by the batch."""
-    x = images(supernet.space, seed=1)
-    statistics = measured(supernet, architecture)
-    network = supernet.extract(architecture, statistics)
-    assert len(x) == BATCH
-    with torch.no_grad():
-        assert torch.equal(network.eval()(x, mode), supernet(x, architecture, statistics, mode))
-        assert torch.equal(network.train()(x, mode), supernet(x, architecture, mode=mode))
+SUPERNETS = {name: random_supernet(space) for name, space in SLICED.items()}
 
 
 @pytest.mark.parametrize("weights", get_args(Weights))
@@ -118,8 +92,8 @@ def test_an_extracted_network_equals_the_supernet_to_the_last_bit(
 def test_training_steps_of_both_move_the_same_weights_alike(data: st.DataObject) -> None:
     supernet = SUPERNETS["everything"]
     architecture = data.draw(architectures(supernet.space))
-    network = supernet.extract(architecture, measured(supernet, architecture)).train()
-    x = images(supernet.space)
+    network = supernet.extract(architecture, calibrated_statistics(supernet, architecture)).train()
+    x = images_for(supernet.space)
     supernet.zero_grad()
     supernet(x, architecture).square().sum().backward()
     network(x).square().sum().backward()
@@ -137,10 +111,10 @@ def test_training_steps_of_both_move_the_same_weights_alike(data: st.DataObject)
 def touched(supernet: Supernet, architecture: Architecture) -> tuple[dict[str, int], set[str]]:
     """Numbers of gradient entries that are not zero, and the parameters that have no gradient."""
     supernet.zero_grad(set_to_none=True)
-    supernet(images(supernet.space), architecture).square().sum().backward()
+    supernet(images_for(supernet.space), architecture).square().sum().backward()
     named = dict(supernet.named_parameters())
-    found = {name: int(p.grad.count_nonzero()) for name, p in named.items() if p.grad is not None}
-    return found, named.keys() - found.keys()
+    result = {name: int(p.grad.count_nonzero()) for name, p in named.items() if p.grad is not None}
+    return result, named.keys() - result.keys()
 
 
 @given(st.data())
@@ -150,16 +124,16 @@ def test_gradients_touch_only_the_slice(data: st.DataObject) -> None:
     architecture = data.draw(architectures(supernet.space))
     blueprint = supernet.space.draw(architecture)
     sizes = {name: parameter.numel() for name, parameter in Network(blueprint).named_parameters()}
-    found, unused = touched(supernet, architecture)
-    assert found.keys() == sizes.keys()
-    assert all(found[name] <= size for name, size in sizes.items())
+    result, unused = touched(supernet, architecture)
+    assert result.keys() == sizes.keys()
+    assert all(result[name] <= size for name, size in sizes.items())
     assert unused == dict(supernet.named_parameters()).keys() - sizes.keys()
 
 
 def test_gradients_of_the_smallest_leave_the_rest_alone() -> None:
     supernet = SUPERNETS["elastic-8"]
     space = supernet.space
-    found, unused = touched(supernet, space.smallest())
+    result, unused = touched(supernet, space.smallest())
     assert all(".b2." in name for name in unused)
     assert unused
     # 3 x 3 of 5 x 5, 1 of 4 blocks, 64 of 128 rows, 32 of 64 inputs: s3.b1 keeps the 32 channels it reads.
@@ -170,19 +144,19 @@ def test_gradients_of_the_smallest_leave_the_rest_alone() -> None:
     assert rows.max() < 32
     assert columns.max() < 32
     assert torch.equal(columns // 8, rows % 4)
-    assert found["s3.b1.spatial.weight"] == len(rows)
+    assert result["s3.b1.spatial.weight"] == len(rows)
     supernet.zero_grad(set_to_none=True)
 
 
 def test_calibration_is_a_value() -> None:
-    supernet = shaken(SPACES["elastic-8"])
+    supernet = random_supernet(SPACES["elastic-8"])
     small, large = supernet.space.smallest(), supernet.space.largest()
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
-    first = measured(supernet, small)
-    measured(supernet, large, seed=1)
+    first = calibrated_statistics(supernet, small)
+    calibrated_statistics(supernet, large, seed=1)
     with torch.no_grad():
-        supernet(images(supernet.space, seed=2), large, first | measured(supernet, large))
-    again = measured(supernet, small)
+        supernet(images_for(supernet.space, seed=2), large, first | calibrated_statistics(supernet, large))
+    again = calibrated_statistics(supernet, small)
     assert first.keys() == again.keys()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert all(torch.equal(before[name], value) for name, value in supernet.state_dict().items())
@@ -190,31 +164,31 @@ def test_calibration_is_a_value() -> None:
 
 
 def test_calibration_is_the_mean_over_whole_batches() -> None:
-    supernet = shaken(EVERYTHING)
+    supernet = random_supernet(EVERYTHING)
     architecture = EVERYTHING.largest()
-    network = supernet.extract(architecture, measured(supernet, architecture))
-    x = images(EVERYTHING, 3 * 4 + 3)
-    found = calibrate(network.run, x, 4)
+    network = supernet.extract(architecture, calibrated_statistics(supernet, architecture))
+    x = images_for(EVERYTHING, 3 * 4 + 3)
+    result = calibrate(network.run, x, 4)
 
     stem = torch.nn.functional.conv2d(x, network.get_parameter("stem.weight"), padding=2).detach()
     batches = stem[: 3 * 4].split(4)
     mean = torch.stack([batch.mean((0, 2, 3)) for batch in batches]).mean(0)
     var = torch.stack([batch.var((0, 2, 3), correction=0) for batch in batches]).mean(0)
-    torch.testing.assert_close(found["stem.norm.mean"], mean)
-    torch.testing.assert_close(found["stem.norm.var"], var)
+    torch.testing.assert_close(result["stem.norm.mean"], mean)
+    torch.testing.assert_close(result["stem.norm.var"], var)
 
     every = []
     for batch in x[:12].split(4):
         moments: dict[str, Tensor] = {}
         network.run(batch, BatchStatistics(moments))
         every.append(moments)
-    for name, value in found.items():
+    for name, value in result.items():
         torch.testing.assert_close(value, torch.stack([moments[name] for moments in every]).mean(0))
 
     # Leftover images have no say; too few of them make one batch.
     x[12:] = 1e6
     leftover = calibrate(network.run, x, 4)
-    assert all(torch.equal(found[name], leftover[name]) for name in found)
+    assert all(torch.equal(result[name], leftover[name]) for name in result)
     few = calibrate(network.run, x[:3], 4)
     alone = calibrate(network.run, x[:3], 3)
     assert all(torch.equal(few[name], alone[name]) for name in few)
@@ -236,12 +210,12 @@ def test_a_network_survives_its_file(tmp_path: Path) -> None:
     path = tmp_path / "network.safetensors"
     supernet = SUPERNETS["everything"]
     architecture = EVERYTHING.sample(np.random.default_rng(0))
-    network = supernet.extract(architecture, measured(supernet, architecture)).eval()
+    network = supernet.extract(architecture, calibrated_statistics(supernet, architecture)).eval()
     save_network(network, path, {"key": architecture.key})
     loaded = load_network(path)
     assert loaded.blueprint == network.blueprint
     assert not loaded.training
-    x = images(EVERYTHING, seed=3)
+    x = images_for(EVERYTHING, seed=3)
     with torch.no_grad():
         assert torch.equal(loaded(x), network(x))
 
@@ -275,7 +249,7 @@ def supernet_file(tmp_path: Path) -> Path:
 def network_file(tmp_path: Path) -> Path:
     path = tmp_path / "network.safetensors"
     supernet, smallest = SUPERNETS["everything"], EVERYTHING.smallest()
-    save_network(supernet.extract(smallest, measured(supernet, smallest)), path, {})
+    save_network(supernet.extract(smallest, calibrated_statistics(supernet, smallest)), path, {})
     return path
 
 
