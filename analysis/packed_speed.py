@@ -26,14 +26,16 @@ from evo_bnas.binary.execute import operate
 from evo_bnas.binary.fold import Tensors, fold
 from evo_bnas.binary.network import Network
 from evo_bnas.machine import processor
-from evo_bnas.network.blueprint import Blueprint, Node, tensors
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node, tensors
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
-from evo_bnas.packed.program import Memory, Program
+from evo_bnas.packed.llvm import TILE
+from evo_bnas.packed.program import Program, RegisterFile
 from evo_bnas.packed.stem import trunk
 from evo_bnas.packed.step import Floats, Step
-from evo_bnas.packed.vectors import BLOCK_BYTES, TILE, multiply
+from evo_bnas.packed.vectors import BLOCK_BYTES, multiply
 from evo_bnas.space.catalogue import load
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
@@ -155,13 +157,13 @@ def _ratios(
 
 def shares(program: Program, images: Floats, turns: int) -> dict[str, float]:
     """Share of the time of each kind of step."""
-    memory = Memory(program.registers, len(images))
+    registers = RegisterFile(program.registers, len(images))
     spent: dict[str, list[float]] = {}
     for _ in range(turns + 1):
         now: dict[str, float] = {}
         for prepared in program.prepared:
             started = time.perf_counter()
-            memory.perform(prepared, images)
+            registers.perform(prepared, images)
             kind = kind_of(prepared.step)
             now[kind] = now.get(kind, 0.0) + time.perf_counter() - started
         for kind, seconds in now.items():
@@ -184,7 +186,7 @@ def kind_of(step: Step) -> str:
 def _count(words, weights, counts, times):  # type: ignore[no-untyped-def]
     depth, lanes = words.size // TILE, counts.size // TILE
     for _ in range(times):
-        multiply(words, 0, 1, TILE, TILE, depth, weights, 0, counts, 0, lanes)  # type: ignore[call-arg]
+        multiply(words, 0, 1, TILE, TILE, depth, weights, 0, counts, 0, lanes)
 
 
 def ceilings(turns: int) -> tuple[float, float]:

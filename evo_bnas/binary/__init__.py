@@ -1,1 +1,1 @@
-"""The mathematics of 1-bit networks: signs, weights, the interpreter, the inference form."""
+"""The mathematics of 1-bit networks: signs, weights, the interpreter and the inference form."""

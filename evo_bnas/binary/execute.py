@@ -1,4 +1,4 @@
-"""The only interpreter of blueprints: networks and supernets differ in where their tensors come from."""
+"""The interpreter of blueprints, for networks and supernets, which differ only in the source of tensors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +11,20 @@ from evo_bnas.binary.channels import per_channel, shifted
 from evo_bnas.binary.fold import NORM_EPS, Statistics, Tensors, activate, fold, part
 from evo_bnas.binary.sign import STE, Approx, Gradient, SignGradient, Ste, Tanh, rsign, sign
 from evo_bnas.binary.weights import Weights, effective
-from evo_bnas.network.blueprint import ACTIVATIONS, Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import ACTIVATIONS, Node
 
 TensorsOf = Callable[[Node], Tensors]
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How 1-bit weights and signs behave."""
+    """The behaviour of 1-bit weights and signs."""
 
     weights: Weights = "binary"
-    sign_gradient: SignGradient = "approx"  # of the activations; tanh holds for the weights as well
-    t: float = 1.0  # of tanh: how steep it is
-    clip: float = 1.0  # of ste: how far from 0 the gradient of an activation passes
+    sign_gradient: SignGradient = "approx"  # of activations; tanh also applies to weights
+    t: float = 1.0  # steepness of tanh
+    clip: float = 1.0  # the gradient of ste is 0 for activations further from 0
 
     @property
     def activation_gradient(self) -> Gradient:
@@ -37,13 +38,13 @@ class Mode:
 
     @property
     def weight_gradient(self) -> Gradient:
-        """Straight-through, but for IR-Net's tanh, which is for weights and activations alike."""
+        """Straight-through, except with IR-Net's tanh, which applies to weights and activations."""
         return self.activation_gradient if self.sign_gradient == "tanh" else STE
 
 
 @dataclass(frozen=True, slots=True)
 class BatchStatistics:
-    """Normalise by the statistics of the batch; `moments` collects them where it is a dictionary."""
+    """Normalise by the statistics of the batch, and collect them in `moments` if given."""
 
     moments: dict[str, Tensor] | None = None
 
@@ -63,15 +64,15 @@ def execute(
 ) -> Tensor:
     """Run a network: images (batch, channels, height, width) to logits (batch, classes).
 
-    With `BatchStatistics` every step runs as trained; with given statistics every node runs folded.
+    With `BatchStatistics` every step runs as in training; with given statistics every node runs folded.
     """
     training = isinstance(norm, BatchStatistics) and norm.moments is None
     maps: dict[int, Tensor] = {}
     for index, node in enumerate(blueprint.nodes):
         inputs = [maps[source] for source in node.inputs]
         if node.op == "image":
-            # Channels last, norms take half the time. Where networks are judged, maps stay as they came:
-            # sums in another order round otherwise.
+            # Norms are twice as fast in channels-last layout. Evaluation keeps the layout, since another
+            # order of sums gives other rounding.
             out = images.clone(memory_format=torch.channels_last) if training else images
         elif isinstance(norm, BatchStatistics):
             out = _train(node, inputs, tensors_of(node), norm, mode)
@@ -81,7 +82,7 @@ def execute(
         maps[index] = out
         for source in set(node.inputs):
             if blueprint.last_use[source] == index:
-                del maps[source]  # the map is not read again: let its memory go
+                del maps[source]  # frees the map after its last reader
     return out.flatten(1)
 
 
@@ -99,7 +100,7 @@ def _train(node: Node, inputs: list[Tensor], tensors: Tensors, norm: BatchStatis
         weight = effective(tensors["weight"], node.weight_bits, mode.weights, mode.weight_gradient)
     y = operate(node, [x, *inputs[1:]], weight)
     if "bias" in tensors:
-        y = y + tensors["bias"][:, None, None]  # not in the type of y: logits shall be float32
+        y = y + tensors["bias"][:, None, None]  # not cast to the type of y, since logits must be float32
     for site, step in node.steps:
         if step == "norm":
             y = norm(f"{node.name}.{site}", y, tensors[f"{site}.gain"], tensors[f"{site}.bias"])
@@ -141,24 +142,24 @@ def operate(node: Node, inputs: list[Tensor], weight: Tensor | None) -> Tensor:
         case "concat":
             return torch.cat(inputs, dim=1)
         case "sum":
-            # With its type, since autocast on a GPU sums in float32 where none is given.
+            # Without a type, autocast on a GPU would sum in float32.
             return torch.stack(inputs).sum(0, dtype=inputs[0].dtype)
         case "mean":
             return x.mean((2, 3), keepdim=True)
         case "image":
-            raise AssertionError("an image is given, not computed")
+            raise AssertionError("an image is not computed")
 
 
 def _pool_border(node: Node) -> tuple[int, bool]:
-    """Padding and ceil mode that put out ceil(size / stride): odd windows are centred, even ones tile."""
+    """Padding and ceil mode for an output of ceil(size / stride): odd windows are centred, even ones tile."""
     return ((node.kernel - 1) // 2, False) if node.kernel % 2 else (0, True)
 
 
 def _convolve(node: Node, x: Tensor, weight: Tensor) -> Tensor:
     """Output channel c of a group convolution reads input block `c mod groups`.
 
-    That is a block-wise convolution with the channel shuffle built in: rows are brought into the order
-    of the blocks, and the result back into the order of the rows.
+    This is a group convolution with a channel shuffle: rows are sorted by blocks, and the result is put back
+    into the order of the rows.
     """
     padding = node.dilation * (node.kernel - 1) // 2
     if node.pad and padding:

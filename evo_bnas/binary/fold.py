@@ -1,7 +1,7 @@
 """The inference form of a node: `act2(a2 * act1(a1*z + b1) + b2 + shortcut)`.
 
-z is what the operation puts out, an exact integer for a 1-bit one. Torch evaluation, 1-bit kernels and
-every export read this form, so they agree to the last bit where they compute z exactly.
+z is the output of the operation, an exact integer if it is binary. Torch evaluation, 1-bit kernels and every
+export use this form, so they agree bit for bit whenever z is exact.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from torch import Tensor
 from evo_bnas.binary.channels import per_channel
 from evo_bnas.binary.prelu import prelu, rprelu
 from evo_bnas.binary.weights import Weights, effective
-from evo_bnas.network.blueprint import Node, Step
+from evo_bnas.network.node import Node, NodeStep
 
 NORM_EPS = 1e-5
 
-Tensors = Mapping[str, Tensor]  # of one node, by the names of `blueprint.tensors`
+Tensors = Mapping[str, Tensor]  # of one node, by their names in `node.tensors`
 Statistics = Mapping[str, Tensor]  # of a network: "<node>.<site>.mean" and "<node>.<site>.var"
 
 
 @dataclass(frozen=True)
 class Affine:
-    """a * x + b per channel, rounded after the product and after the sum (no fused multiply-add)."""
+    """a * x + b per channel, rounded after the product and after the sum: no fused multiply-add."""
 
     a: Tensor
     b: Tensor
@@ -35,13 +35,13 @@ class Affine:
 
 @dataclass(frozen=True)
 class Threshold:
-    """A sign after `before`: +1 where x >= level, or where x <= level in flipped channels."""
+    """A sign with the step before it: +1 if x >= level, or if x <= level in flipped channels."""
 
-    level: Tensor  # (cin,); infinite where the norm's gain is 0 and the sign is constant
-    flip: Tensor | None = None  # (cin,) bool; None: no channel is flipped
+    level: Tensor  # (cin,); infinite if the norm has gain 0, so that the sign is constant
+    flip: Tensor | None = None  # (cin,) bool; None if no channel is flipped
 
     def __call__(self, x: Tensor) -> Tensor:
-        # A difference has the sign of the comparison: in floating point it is zero only at equality.
+        # The sign of the difference is exact: a floating-point difference is 0 only if both are equal.
         above = x - per_channel(self.level, x)
         if self.flip is not None:
             above.mul_(per_channel(torch.where(self.flip, -1.0, 1.0), x))
@@ -52,7 +52,7 @@ class Threshold:
 class Activation:
     """relu, prelu or rprelu with its tensors."""
 
-    step: Step
+    step: NodeStep
     tensors: Tensors  # "slope", "shift_in", "shift_out"
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Folded:
-    """One node, ready to run: `before`, the weight, then the epilogue; what is absent is the identity."""
+    """The inference form of one node: `before`, the weight, the epilogue; None stands for the identity."""
 
     before: Affine | Threshold | None
     weight: Tensor | None
@@ -72,12 +72,12 @@ class Folded:
     act2: Activation | None
 
     def epilogue(self, z: Tensor, shortcut: Tensor | None) -> Tensor:
-        """What the node puts out, from what its operation did."""
+        """The output of the node, given the output of its operation."""
         for step in (self.affine1, self.act1, self.affine2):
             z = step(z) if step else z
         if self.add:
             assert shortcut is not None
-            # z is new: in place costs no memory, but a gradient might need z as it was.
+            # Add in place to save memory, unless a gradient may need z.
             z = z + shortcut if z.requires_grad else z.add_(shortcut)
         return self.act2(z) if self.act2 else z
 
@@ -116,7 +116,7 @@ def fold(node: Node, tensors: Tensors, statistics: Statistics, weights: Weights 
     )
 
 
-def activate(step: Step, x: Tensor, tensors: Tensors) -> Tensor:
+def activate(step: NodeStep, x: Tensor, tensors: Tensors) -> Tensor:
     """relu, prelu or rprelu of maps (batch, channels, height, width)."""
     if step == "relu":
         return F.relu(x)

@@ -1,4 +1,4 @@
-"""A single network as a plain torch module: a blueprint, its tensors, its statistics."""
+"""A single network as a torch module: a blueprint with its tensors and statistics."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from evo_bnas.binary.fold import Statistics, Tensors
 from evo_bnas.binary.weights import initial
 from evo_bnas.errors import UsageError
 from evo_bnas.files import weights_file
-from evo_bnas.network.blueprint import Blueprint, Node, norms, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node, norms, tensors
 
 _KIND = "network"
 
@@ -20,8 +21,8 @@ _KIND = "network"
 class Network(nn.Module):
     """A blueprint with its own weights.
 
-    In training mode it normalises by the batch; in evaluation mode by its `statistics`, which
-    `calibrate` measures and `set_statistics` writes: there are no running averages.
+    In training mode it normalises by the statistics of the batch, in evaluation mode by its own, which are
+    measured by `calibrate` and written by `set_statistics`. There are no running averages.
     """
 
     def __init__(self, blueprint: Blueprint, *, seed: int = 0) -> None:
@@ -46,8 +47,8 @@ class Network(nn.Module):
         return self.run(images, self.statistics, mode)
 
     def run(self, images: Tensor, norm: Norm, mode: Mode = BINARY) -> Tensor:
-        """Logits under batch statistics, collected ones or given ones."""
-        own = dict(self.named_parameters())  # once: to look up each by its address takes longer
+        """Logits with batch statistics or given ones."""
+        own = dict(self.named_parameters())  # once, since a lookup by address is slow
 
         def tensors_of(node: Node) -> Tensors:
             return {spec.name: own[f"{node.name}.{spec.name}"] for spec in tensors(node)}
@@ -60,18 +61,19 @@ class Network(nn.Module):
         return dict(self.named_buffers())
 
     def set_statistics(self, statistics: Statistics) -> None:
-        """Write calibrated statistics; their names must be exactly those of the network's norms."""
+        """Write calibrated statistics; raises ValueError if a norm is missing or unknown."""
         own = self.statistics
         if own.keys() != statistics.keys():
-            missing = sorted(own.keys() ^ statistics.keys())
-            raise ValueError(f"statistics do not fit the network: {missing[0]}")
+            name = min(own.keys() ^ statistics.keys())
+            problem = "is missing" if name in own else "is unexpected"
+            raise ValueError(f"statistics do not fit the network: {name} {problem}")
         for name, value in statistics.items():
             own[name].copy_(value)
         self.calibrated = True
 
 
 def attach(module: nn.Module, address: str, value: Tensor) -> None:
-    """Register a parameter or buffer at a dotted address, as `s1.b1.spatial.norm.gain`."""
+    """Register a parameter or buffer at a dotted address such as `s1.b1.spatial.norm.gain`."""
     *path, name = address.split(".")
     for part in path:
         if part not in module._modules:
@@ -84,13 +86,13 @@ def attach(module: nn.Module, address: str, value: Tensor) -> None:
 
 
 def save_network(network: Network, path: Path, about: Mapping[str, str]) -> None:
-    """Write weights, statistics and blueprint as one safetensors file, whole or not at all."""
+    """Write weights, statistics and blueprint to one safetensors file, atomically."""
     header = {"blueprint": json.dumps(network.blueprint.to_rows()), **about}
     weights_file.write(path, _KIND, network.state_dict(), header)
 
 
 def load_network(path: Path) -> Network:
-    """The calibrated network in a file; raises UsageError where the file is damaged or something else."""
+    """The calibrated network in a file; raises UsageError if the file is damaged or of another kind."""
     state, header = weights_file.read(path, _KIND)
     try:
         network = Network(Blueprint.from_rows(json.loads(header["blueprint"])))

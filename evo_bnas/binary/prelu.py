@@ -1,7 +1,7 @@
-"""PReLU and RPReLU with one gradient of their own.
+"""PReLU and RPReLU with their own gradient.
 
-Torch's backward of PReLU writes the slope's gradient for every entry of the maps and then sums it, by a
-kernel that is not vectorised on a CPU: it takes twenty times as long as the forward pass.
+Torch's backward pass of PReLU writes the gradient of the slope for every entry of the maps and then sums it.
+Its CPU kernel is not vectorised and takes twenty times as long as the forward pass.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from evo_bnas.binary.channels import per_channel, shifted, total
 
 
 class _RPReLU(torch.autograd.Function):
-    """prelu(x + shift_in) + shift_out; x is all that is kept."""
+    """prelu(x + shift_in) + shift_out; saves only x for the backward pass."""
 
     @staticmethod
     def forward(
@@ -23,7 +23,7 @@ class _RPReLU(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, slope, shift_in)
         y = F.prelu(x if shift_in is None else shifted(x, shift_in), slope.to(x.dtype))
-        y = y.to(x.dtype)  # autocast on a GPU narrows float32 maps here; the gradient has the type of y
+        y = y.to(x.dtype)  # autocast on a GPU may narrow the maps, but the gradient has the type of y
         return y if shift_out is None else y.add_(per_channel(shift_out, x))
 
     @staticmethod
@@ -33,24 +33,24 @@ class _RPReLU(torch.autograd.Function):
         x, slope, shift_in = ctx.saved_tensors
         _, needs_slope, needs_in, needs_out = ctx.needs_input_grad
         moved = shifted(x, shift_in)
-        # The gradient where `moved` is positive, 0 elsewhere; from there by the slope towards all of it.
-        passed = torch.ops.aten.threshold_backward(grad, moved, 0)
-        behind = passed.lerp_(grad, per_channel(slope, x))
+        # grad for positive entries and slope * grad for others, as an interpolation from a masked gradient.
+        masked = torch.ops.aten.threshold_backward(grad, moved, 0)
+        grad_x = masked.lerp_(grad, per_channel(slope, x))
         return (
-            behind,
+            grad_x,
             total(moved.clamp_(max=0).mul_(grad), slope) if needs_slope else None,
-            total(behind, slope) if needs_in else None,
+            total(grad_x, slope) if needs_in else None,
             total(grad, slope) if needs_out else None,
         )
 
 
 def prelu(x: Tensor, slope: Tensor) -> Tensor:
-    """Maps (batch, channels, height, width), times the slope (channels,) where they are negative."""
+    """Maps (batch, channels, height, width), with negative values multiplied by the slope (channels,)."""
     y: Tensor = _RPReLU.apply(x, slope, None, None)  # type: ignore[no-untyped-call]
     return y
 
 
 def rprelu(x: Tensor, slope: Tensor, shift_in: Tensor, shift_out: Tensor) -> Tensor:
-    """PReLU between two learned shifts, all (channels,) (Liu et al., ReActNet, 2020)."""
+    """PReLU between two learned shifts; all vectors are (channels,) (Liu et al., ReActNet, 2020)."""
     y: Tensor = _RPReLU.apply(x, slope, shift_in, shift_out)  # type: ignore[no-untyped-call]
     return y

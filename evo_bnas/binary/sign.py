@@ -1,4 +1,4 @@
-"""sign(x) in {-1, +1} with sign(0) = +1, and the gradients that papers give it."""
+"""sign(x) in {-1, +1} with sign(0) = +1, and its surrogate gradients."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,21 +14,21 @@ SignGradient = Literal["ste", "approx", "tanh"]  # as recipes name them
 
 @dataclass(frozen=True, slots=True)
 class Ste:
-    """Straight-through: the gradient passes where |x| <= clip (Courbariaux et al., 2016)."""
+    """Straight-through estimator: the gradient passes if |x| <= clip (Courbariaux et al., 2016)."""
 
     clip: float = 1.0
 
     def derivative_(self, x: Tensor) -> Tensor:
-        """What the gradient is multiplied with, in the place of x."""
+        """The factor of the gradient, written in place of x."""
         return x.abs_().le_(self.clip)
 
 
 @dataclass(frozen=True, slots=True)
 class Approx:
-    """The derivative of a piecewise quadratic: 2 - 2|x| where |x| < 1 (Liu et al., Bi-Real Net, 2018)."""
+    """The derivative of a piecewise quadratic: max(2 - 2|x|, 0) (Liu et al., Bi-Real Net, 2018)."""
 
     def derivative_(self, x: Tensor) -> Tensor:
-        """What the gradient is multiplied with, in the place of x."""
+        """The factor of the gradient, written in place of x."""
         return x.abs_().clamp_(max=1).mul_(-2).add_(2)
 
 
@@ -36,13 +36,13 @@ class Approx:
 class Tanh:
     """The derivative of k tanh(t x) with k = max(1/t, 1) (Qin et al., IR-Net, 2020).
 
-    A small t passes nearly all of the gradient, a large one only that near 0: trainings raise t.
+    A small t passes nearly all gradients, a large t only those of inputs near 0. Training increases t.
     """
 
     t: float
 
     def derivative_(self, x: Tensor) -> Tensor:
-        """What the gradient is multiplied with, in the place of x."""
+        """The factor of the gradient, written in place of x."""
         slope = max(self.t, 1.0)  # k t
         return x.mul_(self.t).tanh_().square_().mul_(-slope).add_(slope)
 
@@ -52,26 +52,26 @@ Gradient = Ste | Approx | Tanh
 
 
 class _Sign(torch.autograd.Function):
-    """sign(x + shift); what backward needs is computed again from x, which is all that is kept."""
+    """sign(x + shift); saves only x, from which the backward pass computes the derivative."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, shift: Tensor | None, gradient: Gradient) -> Tensor:
         ctx.save_for_backward(x, shift)
         ctx.gradient = gradient
-        # torch.sign(0) is 0, a third value that no 1-bit kernel has. Compared in place, 0 and 1 come in the
-        # type of x: to make them from truth values takes four times as long on a CPU.
+        # torch.sign(0) is 0, which has no 1-bit form. Comparing in place gives 0 and 1 in the type of x;
+        # making them from booleans takes four times as long on a CPU.
         return shifted(x, shift).ge_(0).mul_(2).sub_(1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None]:
         x, shift = ctx.saved_tensors
-        behind = ctx.gradient.derivative_(shifted(x, shift)).mul_(grads[0])
-        return behind, total(behind, shift) if ctx.needs_input_grad[1] else None, None
+        grad = ctx.gradient.derivative_(shifted(x, shift)).mul_(grads[0])
+        return grad, total(grad, shift) if ctx.needs_input_grad[1] else None, None
 
 
 def sign(x: Tensor, gradient: Gradient = STE) -> Tensor:
-    """+1 where x >= 0, else -1, in the type of x."""
+    """+1 if x >= 0, else -1, in the type of x."""
     signed: Tensor = _Sign.apply(x, None, gradient)  # type: ignore[no-untyped-call]
     return signed
 

@@ -1,4 +1,4 @@
-"""From latent weights to those that are convolved, and how new ones are drawn."""
+"""The effective weights of latent ones, and the initial values of new tensors."""
 
 from math import prod
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from evo_bnas.binary.sign import STE, Gradient, sign
-from evo_bnas.network.blueprint import Spec
+from evo_bnas.network.node import Spec
 
 Weights = Literal["binary", "real"]
 
@@ -17,9 +17,9 @@ _PRELU_SLOPE = 0.25
 
 
 def effective(latent: Tensor, bits: int, weights: Weights, gradient: Gradient = STE) -> Tensor:
-    """The weight that an operation uses: ±1, or standardised real values, where it has 1 bit.
+    """The weight that an operation uses: for 1-bit weights ±1 or standardised values, otherwise unchanged.
 
-    No scale is multiplied into binary weights: the norm that follows cancels it forward and backward.
+    Binary weights have no scale: the norm that follows would cancel it, forward and backward.
     """
     if bits != 1:
         return latent
@@ -28,7 +28,7 @@ def effective(latent: Tensor, bits: int, weights: Weights, gradient: Gradient = 
 
 
 class _Standardise(torch.autograd.Function):
-    """With a gradient of five passes; composed of torch's own it takes three times as many."""
+    """Has a gradient of five passes over memory, a third of those of the composed torch functions."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor) -> Tensor:
@@ -44,23 +44,23 @@ class _Standardise(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         standard, scale = ctx.saved_tensors
         dims = tuple(range(1, standard.dim()))
-        along = (grads[0] * standard).mean(dims, keepdim=True)
-        behind = torch.addcmul(grads[0] - grads[0].mean(dims, keepdim=True), standard, along, value=-1)
-        return behind.mul_(scale)
+        projection = (grads[0] * standard).mean(dims, keepdim=True)
+        centred = grads[0] - grads[0].mean(dims, keepdim=True)
+        return torch.addcmul(centred, standard, projection, value=-1).mul_(scale)
 
 
 def standardise(weight: Tensor) -> Tensor:
-    """Zero mean and unit deviation per filter, as in IR-Net (Qin et al., 2020) and NAS-BNN.
+    """Weights with zero mean and unit deviation per filter, as in IR-Net (Qin et al., 2020) and NAS-BNN.
 
-    It makes slices of a shared filter comparable; the eps keeps a filter without deviation, of one weight
-    say, and its gradient finite.
+    This makes slices of a shared filter comparable. A small eps keeps filters without deviation finite, such
+    as filters of one weight, and their gradients too.
     """
     standard: Tensor = _Standardise.apply(weight)  # type: ignore[no-untyped-call]
     return standard
 
 
 def initial(spec: Spec, generator: torch.Generator) -> Tensor:
-    """A fresh tensor for its role: weights uniform in ±1/sqrt(fan-in), gains 1, PReLU slopes 0.25."""
+    """An initial tensor: weights uniform in ±1/sqrt(fan-in), gains and scales 1, slopes 0.25, others 0."""
     if spec.role == "weight":
         bound = prod(spec.shape[1:]) ** -0.5
         return torch.empty(spec.shape).uniform_(-bound, bound, generator=generator)

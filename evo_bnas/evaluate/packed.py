@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evo_bnas.evaluate.supernet import SupernetEvaluator
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node
 from evo_bnas.packed.calibrate import calibrate_packed, calibration_maps
 from evo_bnas.packed.compile import compile_blueprint
 from evo_bnas.packed.stem import stem, trunk

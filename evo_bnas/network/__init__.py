@@ -1,1 +1,1 @@
-"""One network as a value: its blueprint, its cost, the objectives it is judged by, its card."""
+"""One network as a value: its nodes, blueprint, cost, objectives and card."""

@@ -1,4 +1,4 @@
-"""The network card: what a trained network is, what it costs, how it was made, how accurate it is."""
+"""The network card: a file that describes a trained network, its cost, its training and its accuracy."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,43 +8,34 @@ from evo_bnas.errors import UsageError
 from evo_bnas.files.atomic import write_bytes
 from evo_bnas.files.yaml_file import Settings, read, validate
 from evo_bnas.network.cost import Cost
+from evo_bnas.network.objectives import exact_objectives
 
 FILE = "card.json"
 WEIGHTS = "network.safetensors"
 
 
-class CostCard(Settings):
-    """A cost as JSON values: totals, and one row per layer."""
-
-    ops: float | int
-    bops: int
-    flops: float | int
-    params: int
-    binary_params: int
-    real_params: int
-    size_bits: int
-    peak_activation_bytes: int
-    layers: list[dict[str, Any]]
-
-    @classmethod
-    def of(cls, cost: Cost) -> "CostCard":
-        """The card of a cost."""
-        totals = {name: getattr(cost, name) for name in cls.model_fields if name != "layers"}
-        return cls(**totals, layers=[asdict(layer) | {"ops": layer.ops} for layer in cost.layers])
+def cost_values(cost: Cost) -> dict[str, Any]:
+    """A cost as JSON values: every exact objective, the number of 1-bit and of real weights, the layers."""
+    return {
+        **exact_objectives(cost),
+        "binary_params": cost.binary_params,
+        "real_params": cost.real_params,
+        "layers": [asdict(layer) | {"ops": layer.ops} for layer in cost.layers],
+    }
 
 
 class DataCard(Settings):
-    """The data set of a trained network: what is needed to feed it."""
+    """The data set of a trained network, as far as its input and output depend on it."""
 
     name: str
     image: tuple[int, int, int]  # channels, height, width
     classes: tuple[str, ...]
-    mean: tuple[float, ...]  # of the raw pixels of the train part, per channel
+    mean: tuple[float, ...]  # of the raw pixels of the train split, per channel
     std: tuple[float, ...]
     white: int  # the largest value of a raw pixel
     skipped: int  # images that could not be read
     fingerprint: str
-    images: dict[str, int]  # in each part
+    images: dict[str, int]  # number in each split
 
 
 class Card(Settings):
@@ -53,14 +44,14 @@ class Card(Settings):
     key: str
     space: str
     test_error: float
-    inherited_test_error: float | None  # before retraining, with the weights of the supernet
-    supernet_search_error: float | None  # as scored in the search; None if the search did not score it
+    inherited_test_error: float | None  # with the weights of the supernet, before retraining
+    supernet_search_error: float | None  # from the search; None if the search did not score the network
     weights: str  # fingerprint of the weights file
-    recipe: str  # hash
-    retrain: dict[str, Any]  # the recipe's section
+    recipe: str  # its hash
+    retrain: dict[str, Any]  # that section of the recipe
     seed: int
     data: DataCard
-    cost: CostCard
+    cost: dict[str, Any]  # `cost_values`
     blueprint: list[dict[str, Any]]
 
     def write(self, path: Path) -> None:

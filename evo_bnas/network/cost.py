@@ -1,8 +1,9 @@
-"""What a network costs, counted from its drawing.
+"""The cost of a network, counted from its blueprint.
 
 A multiply-accumulate (MAC) counts once. MACs with 1-bit weight and 1-bit input are `bops`, all others
-`flops`, and `ops = flops + bops / 64`: the convention of Bi-Real Net, ReActNet and NAS-BNN. Norms,
-activations, additions and pools count nothing, as there. Where papers disagree, a profile says how.
+`flops`, and `ops = flops + bops / 64`: the convention of Bi-Real Net, ReActNet and NAS-BNN. As in these
+papers, norms, activations, additions and pools are not counted. Papers differ in the details, which a
+counting profile sets.
 """
 
 from collections.abc import Mapping
@@ -11,25 +12,26 @@ from functools import lru_cache
 from math import prod
 from types import MappingProxyType
 
-from evo_bnas.network.blueprint import WEIGHTED, Blueprint, Node, elements, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import WEIGHTED, Node, elements, tensors
 
 BITS_PER_BYTE = 8
 BINARY_MACS_PER_MAC = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class CountingProfile:
     """A counting convention."""
 
-    stem_bits: int | None = None  # real weights that read the image are counted at this width
+    stem_bits: int | None = None  # counts real weights that read the image at this width
     classifier_bias: bool = False  # a dense layer costs (cin + 1) * classes
 
 
-PROFILES: Mapping[str, Profile] = MappingProxyType(
+PROFILES: Mapping[str, CountingProfile] = MappingProxyType(
     {
-        "default": Profile(),
+        "default": CountingProfile(),
         # Lin et al., NAS-BNN (Pattern Recognition 159, 2025): a MAC of w and a bits costs sqrt(w * a) / 64.
-        "nas-bnn": Profile(stem_bits=8, classifier_bias=True),
+        "nas-bnn": CountingProfile(stem_bits=8, classifier_bias=True),
     }
 )
 
@@ -55,10 +57,10 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one network, one row a node.
+    """The cost of one network, with one row per node.
 
-    `size_bits` counts 1 bit a binary weight, 8 or 32 a real one; `peak_activation_bytes` is the largest
-    memory that live tensors need at once for one image: real maps at 4 bytes, signed inputs at 1 bit.
+    `size_bits` is 1 per binary weight and 8 or 32 per real weight. `peak_activation_bytes` is the peak memory
+    of live tensors for one image, with 4 bytes per value of a real map and 1 bit per value of a binary input.
     """
 
     layers: tuple[LayerCost, ...]
@@ -97,14 +99,13 @@ class Cost:
 
 
 def cost(blueprint: Blueprint, profile: str = "default") -> Cost:
-    """Count a network under a named profile; raises ValueError for a profile that does not exist."""
+    """Count a network under a named profile; raises ValueError if there is no such profile."""
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}; choose from {', '.join(PROFILES)}")
-    rules = PROFILES[profile]
     memory = _live_bytes(blueprint)
     return Cost(
         tuple(
-            _layer(node, _reads_image(blueprint, node), rules, live)
+            _layer(node, _reads_image(blueprint, node), PROFILES[profile], live)
             for node, live in zip(blueprint.nodes, memory, strict=True)
         )
     )
@@ -115,16 +116,16 @@ def _reads_image(blueprint: Blueprint, node: Node) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _layer(node: Node, stem: bool, rules: Profile, live: int) -> LayerCost:
+def _layer(node: Node, stem: bool, profile: CountingProfile, live: int) -> LayerCost:
     weight_bits = {spec.name: spec.bits for spec in tensors(node)}
-    if stem and rules.stem_bits and node.weight_bits == 32:
-        weight_bits["weight"] = rules.stem_bits
+    if stem and profile.stem_bits and node.weight_bits == 32:
+        weight_bits["weight"] = profile.stem_bits
     macs = _macs(node)
     binary = node.weight_bits == 1 and node.input_bits == 1
     flops = 0.0 if binary else float(macs)
-    if stem and rules.stem_bits and not binary:
-        flops = macs * rules.stem_bits / BINARY_MACS_PER_MAC
-    if rules.classifier_bias and node.op == "dense":
+    if stem and profile.stem_bits and not binary:
+        flops = macs * profile.stem_bits / BINARY_MACS_PER_MAC
+    if profile.classifier_bias and node.op == "dense":
         flops += node.shape[0]
     counts = [(prod(spec.shape), weight_bits[spec.name]) for spec in tensors(node)]
     return LayerCost(
@@ -147,10 +148,10 @@ def _macs(node: Node) -> int:
 
 
 def _live_bytes(blueprint: Blueprint) -> list[int]:
-    """Bytes alive while each node runs: maps still to be read, its packed input, its output.
+    """Live bytes while each node runs: maps that are still needed, its packed input, its output.
 
-    A map that is read for the last time by a sign is packed first and freed; everything else that the
-    node or a later one reads stays as float32.
+    A map whose last reader is a sign is packed and freed before the node runs. Every other map that this node
+    or a later one reads is held as float32.
     """
     maps = [4 * elements(node) for node in blueprint.nodes]  # bytes as float32
     rows = []
@@ -169,5 +170,5 @@ def _live_bytes(blueprint: Blueprint) -> list[int]:
 
 
 def _whole(value: float) -> float:
-    """Counts are whole numbers; the nas-bnn stem and `bops / 64` need not be."""
+    """A whole number as an int: only the nas-bnn stem and `bops / 64` give fractions."""
     return int(value) if value == int(value) else value

@@ -1,7 +1,7 @@
-"""Objectives: what networks are judged by. A new one is one entry of `OBJECTIVES`.
+"""The objectives of a search. A new exact objective is one entry of `OBJECTIVES`.
 
-An exact objective is a property of `Cost`. A measured one, other than the error, is returned by the evaluator
-as well. Recipes, limits, tables, figures and the options of `evo-bnas pick` follow from the entry.
+An exact objective is a function of `Cost`. A measured one also needs an evaluator that returns it. Recipes,
+limits, bounds, tables, figures, network cards and the options of `evo-bnas pick` follow from the entry.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,18 +14,18 @@ from evo_bnas.network.cost import Cost
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A quantity of a network; all are minimised."""
+    """A quantity of a network, to be minimised."""
 
     unit: str
-    title: str  # heading of its column
-    option: str  # of `evo-bnas pick`
+    title: str  # heading of its column in tables
+    option: str  # its option of `evo-bnas pick`
     meaning: str
-    of: Callable[[Cost], float] | None = None  # counts an exact objective; None if it is measured
-    join: Callable[[float, float], float] = add  # combines the values of two parts of a network
+    of: Callable[[Cost], float] | None = None  # computes an exact objective; None if it is measured
+    join: Callable[[float, float], float] = add  # the value of a network from the values of its two parts
 
     @property
     def exact(self) -> bool:
-        """Whether it is counted from the blueprint, before anything is evaluated."""
+        """Whether it follows from the blueprint alone, without an evaluation."""
         return self.of is not None
 
 
@@ -49,22 +49,28 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
         "flops": _counted("flops", "MACs", "all other MACs"),
         "params": _counted("params", "weights", "number of weights"),
         "size_bits": _counted(
-            "size_bits", "bits", "1 per binary weight, 8 or 32 per real one", title="size", option="--size"
+            "size_bits",
+            "bits",
+            "1 bit per binary weight, 8 or 32 bits per real weight",
+            title="size",
+            option="--size",
         ),
         "peak_activation_bytes": _counted(
             "peak_activation_bytes",
             "bytes",
-            "most memory live at once",
+            "peak memory of activations for one image",
             title="memory",
             option="--memory",
             join=max,
         ),
-        "latency_ms": Objective("ms", "latency_ms", "--latency", "of one image on one thread of this host"),
+        "latency_ms": Objective(
+            "ms", "latency_ms", "--latency", "time for one image on one thread of this machine"
+        ),
     }
 )
 EXACT = tuple(name for name, objective in OBJECTIVES.items() if objective.exact)
 
 
 def exact_objectives(cost: Cost) -> dict[str, float]:
-    """Every objective that needs no evaluation."""
+    """The value of every exact objective."""
     return {name: objective.of(cost) for name, objective in OBJECTIVES.items() if objective.of}

@@ -1,4 +1,4 @@
-"""From a blueprint and the inference forms of its nodes to a program, without torch."""
+"""Assembles a program from a blueprint and the inference forms of its nodes, without torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evo_bnas.network.blueprint import ACTIVATIONS, WEIGHTED, Blueprint, Node
-from evo_bnas.packed.form import Form, is_binary, places
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import ACTIVATIONS, WEIGHTED, Node
+from evo_bnas.packed.form import Form, is_binary, stages_of
 from evo_bnas.packed.program import Program
 from evo_bnas.packed.step import Epilogue, Floats, Map, Step
 from evo_bnas.packed.storage import Storage
@@ -17,7 +18,7 @@ _NEUTRAL = {"a": 1.0, "b": 0.0}
 
 
 def assemble(blueprint: Blueprint, forms: Mapping[str, Form]) -> Program:
-    """The program of a blueprint; `forms` holds that of every node under its name."""
+    """The program of a blueprint; `forms` has the inference form of every node by name."""
     storage = Storage(blueprint)
     steps = []
     for index, node in enumerate(blueprint.nodes):
@@ -26,16 +27,16 @@ def assemble(blueprint: Blueprint, forms: Mapping[str, Form]) -> Program:
             form = forms[node.name]
             step = operation(node, form, storage.inputs(index))
             real, signs = storage.outputs(index)
-            follows = epilogue(node, form, readers)
+            stages = epilogue(node, form, readers)
             steps.append(
-                replace(step, epilogue=follows, shortcut=storage.shortcut(index), real=real, signs=signs)
+                replace(step, epilogue=stages, shortcut=storage.shortcut(index), real=real, signs=signs)
             )
-        storage.leave(index)
+        storage.release(index)
     return Program(blueprint.image, blueprint.classes, storage.registers, tuple(steps))
 
 
 def operation(node: Node, form: Form, inputs: tuple[Map, ...]) -> Step:
-    """The step of a node without what follows its operation."""
+    """The step of a node without its epilogue and outputs."""
     channels, height, width = node.shape
     return Step(
         name=node.name,
@@ -44,7 +45,7 @@ def operation(node: Node, form: Form, inputs: tuple[Map, ...]) -> Step:
         height=height,
         width=width,
         channels=channels,
-        epilogue=nothing(channels),
+        epilogue=identity(channels),
         kernel=node.kernel,
         stride=node.stride,
         dilation=node.dilation,
@@ -56,29 +57,29 @@ def operation(node: Node, form: Form, inputs: tuple[Map, ...]) -> Step:
     )
 
 
-def nothing(channels: int) -> Epilogue:
+def identity(channels: int) -> Epilogue:
     """The epilogue that changes no value."""
     none = np.empty((0, channels), np.float32)
     return Epilogue(none, none, none, none, none, none.astype(np.bool_))
 
 
 def epilogue(node: Node, form: Form, readers: Sequence[Form]) -> Epilogue:
-    """What follows the operation of a node, and the signs of the result for the nodes that read them."""
+    """The epilogue of a node, with the signs of the result for the nodes that read them."""
     channels = node.shape[0]
     rows: dict[str, Any] = {
-        place: _activation(form, place, step, channels)
+        stage: _activation(form, stage, step, channels)
         if step in ACTIVATIONS
-        else _affine(form, place, channels)
-        for place, step in places(node).items()
+        else _affine(form, stage, channels)
+        for stage, step in stages_of(node).items()
     }
     return replace(thresholds(channels, readers), **rows)
 
 
 def thresholds(channels: int, readers: Sequence[Form]) -> Epilogue:
-    """The signs of a map for those that read them, and nothing before."""
+    """An epilogue that only takes the signs of a map, for the nodes that read them."""
     level, flip = np.zeros(channels, np.float32), np.zeros(channels, np.bool_)
     return replace(
-        nothing(channels),
+        identity(channels),
         levels=np.array([r.get("before.level", level) for r in readers], np.float32).reshape(-1, channels),
         flips=np.array([r.get("before.flip", flip) for r in readers], np.bool_).reshape(-1, channels),
     )
@@ -88,16 +89,16 @@ def _weight(node: Node, form: Form) -> NDArray[Any] | None:
     weight = form.get("weight")
     if weight is None or is_binary(node) or node.weight_bits != 1:
         return weight
-    return np.where(weight, np.float32(1), np.float32(-1))  # a real input meets ±1 as floats
+    return np.where(weight, np.float32(1), np.float32(-1))  # real inputs are multiplied by ±1 as float32
 
 
-def _affine(form: Form, place: str, channels: int) -> Floats:
-    rows = [form.get(f"{place}.{part}", np.full(channels, value)) for part, value in _NEUTRAL.items()]
+def _affine(form: Form, stage: str, channels: int) -> Floats:
+    rows = [form.get(f"{stage}.{part}", np.full(channels, value)) for part, value in _NEUTRAL.items()]
     return np.array(rows, np.float32)
 
 
-def _activation(form: Form, place: str, step: str, channels: int) -> Floats:
+def _activation(form: Form, stage: str, step: str, channels: int) -> Floats:
     if step == "relu":
         return np.zeros((1, channels), np.float32)
     parts = ("slope",) if step == "prelu" else ("slope", "shift_in", "shift_out")
-    return np.array([form[f"{place}.{part}"] for part in parts], np.float32)
+    return np.array([form[f"{stage}.{part}"] for part in parts], np.float32)

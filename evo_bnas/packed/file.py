@@ -1,10 +1,10 @@
-"""A network as one file of 1-bit weights, which runs without torch.
+"""The packed file: a network with 1-bit weights in one file, which runs without torch.
 
-The file is a safetensors file. Its tensors are the arrays of `form.entries`, named `<node>.<entry>`: float32
-ones as they are, 1-bit ones as one row of bytes, 8 values a byte, the first in the lowest bit, without
-padding but in the last byte. So its tensors take `cost.size_bits` and what rounding up to bytes adds, with
-two exceptions: a norm before a sign takes 33 bits a channel where two numbers are counted, and weights that
-are counted at 8 bits stand here in 32. The header entry is JSON: `Header`, a format and a digest of it all.
+It is a safetensors file. Its tensors are the arrays of `form.entries`, named `<node>.<entry>`: float32 as is,
+and 1-bit arrays as a row of bytes with 8 values per byte, the first in the lowest bit, padded only in the
+last byte. So the tensors take `cost.size_bits`, rounded up to whole bytes, with two exceptions: a norm before
+a sign takes 33 bits per channel although two numbers are counted, and weights that are counted at 8 bits are
+stored in 32. The metadata is JSON: `Header`, the format, and a digest of header and tensors.
 """
 
 import json
@@ -26,7 +26,8 @@ from evo_bnas.errors import UsageError
 from evo_bnas.files.atomic import write_bytes
 from evo_bnas.files.safetensors_header import broken, header_of, metadata
 from evo_bnas.files.yaml_file import Settings
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node
 from evo_bnas.packed.assemble import assemble
 from evo_bnas.packed.form import Entry, Form, entries
 from evo_bnas.packed.program import Program
@@ -39,7 +40,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Header(Settings):
-    """What a packed file says of its network, besides its tensors."""
+    """The metadata of a packed file."""
 
     key: str  # of the architecture
     space: str
@@ -57,19 +58,22 @@ class Header(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> "Header":
-        drawn = Blueprint(self.blueprint)
-        if drawn.nodes[-1].shape != (len(self.classes), 1, 1):
+        blueprint = Blueprint(self.blueprint)
+        if blueprint.nodes[-1].shape != (len(self.classes), 1, 1):
             raise ValueError(
-                f"names {len(self.classes)} classes; its network puts out {drawn.nodes[-1].shape}"
+                f"names {len(self.classes)} classes, but its network has {blueprint.nodes[-1].shape} outputs"
             )
-        if not len(self.mean) == len(self.std) == drawn.image[0]:
-            raise ValueError(f"mean and std are not those of {drawn.image[0]} channels")
+        if not len(self.mean) == len(self.std) == blueprint.image[0]:
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.std)} standard deviations do not fit "
+                f"{blueprint.image[0]} channels"
+            )
         return self
 
 
 @dataclass(frozen=True, eq=False)
 class PackedNetwork:
-    """A network of 1-bit weights with all that is needed to use it."""
+    """A network with 1-bit weights and all that is needed to use it."""
 
     header: Header
     forms: Mapping[str, Form]  # of every node
@@ -80,12 +84,12 @@ class PackedNetwork:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by their numbers."""
+        """Names of the classes by number."""
         return self.header.classes
 
     @property
     def image(self) -> tuple[int, int, int]:
-        """Channels, height and width of the images it takes."""
+        """Channels, height and width of the input images."""
         return self.header.blueprint[0].shape
 
     @property
@@ -95,13 +99,13 @@ class PackedNetwork:
 
     @cached_property
     def program(self) -> Program:
-        """What runs it."""
+        """The program that runs it."""
         return assemble(self.blueprint, self.forms)
 
     def normalised(self, images: ArrayLike) -> Floats:
-        """Raw pixels (images, channels, height, width) as the network was trained on them, float32.
+        """Raw pixels (images, channels, height, width), normalised as in training, float32.
 
-        Raises UsageError where their shape is not that of the network's images.
+        Raises UsageError if the images have another shape than those of the network.
         """
         pixels = np.asarray(images)
         if pixels.ndim != 4 or pixels.shape[1:] != self.image:
@@ -115,7 +119,7 @@ class PackedNetwork:
     def logits(self, images: ArrayLike) -> Floats:
         """Logits (images, classes) of raw pixels (images, channels, height, width) of any number type.
 
-        Pixels go from 0 to `header.white`, as in the data set. Raises UsageError as `normalised`.
+        Pixels range from 0 to `header.white`, as in the data set. Raises UsageError as `normalised`.
         """
         return self.program.run(self.normalised(images))
 
@@ -130,7 +134,7 @@ class PackedNetwork:
 
 
 def save_packed(network: PackedNetwork, path: Path) -> None:
-    """Write a network, whole or not at all; equal networks give equal bytes."""
+    """Write a network atomically; equal networks give equal bytes."""
     stored = {
         f"{node.name}.{entry.name}": _stored(network.forms[node.name][entry.name], entry)
         for node in network.header.blueprint
@@ -141,30 +145,30 @@ def save_packed(network: PackedNetwork, path: Path) -> None:
 
 
 def load_packed(path: str | Path) -> PackedNetwork:
-    """The network in a file; raises UsageError where the file is damaged, cut off or something else."""
+    """The network in a file; raises UsageError if the file is damaged, truncated or of another kind."""
     path = Path(path)
     try:
         with safe_open(path, framework="np") as file:
             header = header_of(path, _KIND, file.metadata())
             digest = header.pop("digest", None)
             checked = _header(path, header)
-            asked = {
+            expected = {
                 f"{node.name}.{entry.name}": entry for node in checked.blueprint for entry in entries(node)
             }
-            differing = sorted(asked.keys() ^ set(file.keys()))
+            differing = sorted(expected.keys() ^ set(file.keys()))
             if differing:
-                here = "is not asked for" if differing[0] in file.keys() else "is missing"  # noqa: SIM118
-                raise UsageError(f"{path}: does not fit its blueprint: {differing[0]} {here}")
-            for name, entry in asked.items():
+                problem = "is missing" if differing[0] in expected else "is unexpected"
+                raise UsageError(f"{path}: does not fit its blueprint: {differing[0]} {problem}")
+            for name, entry in expected.items():
                 part = file.get_slice(name)
-                found, wanted = (part.get_dtype(), tuple(part.get_shape())), _kind_and_shape(entry)
-                if found != wanted:
-                    raise UsageError(f"{path}: does not fit its blueprint: {name} is {found}, not {wanted}")
-            stored = {name: file.get_tensor(name) for name in asked}
+                actual, wanted = (part.get_dtype(), tuple(part.get_shape())), _kind_and_shape(entry)
+                if actual != wanted:
+                    raise UsageError(f"{path}: does not fit its blueprint: {name} is {actual}, not {wanted}")
+            stored = {name: file.get_tensor(name) for name in expected}
     except (OSError, SafetensorError) as failure:
         raise broken(path, failure) from None
     if digest != _digest(header, stored):
-        raise UsageError(f"{path}: is damaged: its content is not what was written; export it again")
+        raise UsageError(f"{path}: is damaged: its content does not match its digest; export it again")
     forms = {
         node.name: {
             entry.name: _loaded(stored[f"{node.name}.{entry.name}"], entry) for entry in entries(node)
@@ -175,12 +179,12 @@ def load_packed(path: str | Path) -> PackedNetwork:
 
 
 def stored_bytes(entry: Entry) -> int:
-    """Bytes of an array in a file."""
+    """Number of bytes of an array in a file."""
     return -(-prod(entry.shape) * entry.bits // _BITS_PER_BYTE)
 
 
 def pack_bits(values: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """8 values a byte along the last axis, the first in the lowest bit."""
+    """Values packed along the last axis, 8 per byte, the first in the lowest bit."""
     return np.packbits(values, axis=-1, bitorder="little")
 
 

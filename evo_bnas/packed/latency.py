@@ -1,4 +1,4 @@
-"""How long one image takes on one thread of this host, for a whole network and node by node."""
+"""The latency of one image on one thread of this machine, for a whole network and node by node."""
 
 import time
 from collections.abc import Callable
@@ -9,58 +9,59 @@ import numpy as np
 import torch
 
 from evo_bnas.binary.weights import initial
-from evo_bnas.network.blueprint import Blueprint, norms, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import norms, tensors
 from evo_bnas.packed.compile import compile_blueprint
-from evo_bnas.packed.program import Memory, Program
+from evo_bnas.packed.program import Program, RegisterFile
 from evo_bnas.packed.step import Floats
 
 _WARM_UP = 3  # runs; the first one may compile kernels
-_ROUND = 10  # runs between two looks at the spread
-_LEAST_SECONDS = 0.1
-_MOST_SECONDS = 1.0
-_SPREAD = 0.05
+_ROUND = 10  # runs between two checks of the spread
+_MIN_SECONDS = 0.1
+_MAX_SECONDS = 1.0
+_MAX_SPREAD = 0.05
 _STEPWISE = 40  # runs that are timed step by step
 _QUARTILE = 0.6745  # of the normal distribution, in standard deviations
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The median time of a run, and how well it is known."""
+    """The median time of a run, and the precision of that estimate."""
 
     ms: float
-    spread: float  # of the median's estimate: its interquartile range as a share of the median
+    spread: float  # interquartile range of the estimated median, relative to the median
     runs: int
 
 
 @dataclass(frozen=True, slots=True)
 class NodeTime:
-    """What one node of a network takes."""
+    """The time of one node of a network."""
 
     name: str
-    kind: str  # the program's operation, or "read in place" where a node needs no step of its own
+    kind: str  # the operation of its step, or "read in place" if it needs no step
     ms: float  # median
     share: float  # of the sum over all nodes
 
 
 class LatencyMeter:
-    """The latency of blueprints in ms, each shape measured once."""
+    """The latency of blueprints in ms; each shape is measured once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Latency] = {}
+        self._measured: dict[str, Latency] = {}
 
     def __call__(self, blueprint: Blueprint) -> float:
         return self.measure(blueprint).ms
 
     def measure(self, blueprint: Blueprint) -> Latency:
-        """The latency of a blueprint, with any weights."""
+        """The latency of a blueprint, which does not depend on its weights."""
         key = blueprint.shape_key
-        if key not in self._known:
-            self._known[key] = latency(program_of(blueprint))
-        return self._known[key]
+        if key not in self._measured:
+            self._measured[key] = latency(program_of(blueprint))
+        return self._measured[key]
 
 
 def program_of(blueprint: Blueprint) -> Program:
-    """A program of the blueprint with fresh weights: what is trained has no say in how long it takes."""
+    """The program of a blueprint with initial weights, which takes as long as with trained ones."""
     generator = torch.Generator().manual_seed(0)
     moments = {"mean": 0.0, "var": 1.0}
     statistics = {
@@ -77,25 +78,24 @@ def program_of(blueprint: Blueprint) -> Program:
 def latency(program: Program) -> Latency:
     """The median over runs of one image on one thread.
 
-    After a warm-up, runs are repeated for 0.1 s or more and until the middle half of the sampling
-    distribution of the median is narrower than 5 % of it; but for no more than a second, which a busy
-    machine may need. The distribution is read from the order statistics, as if runs were independent.
+    After a warm-up, runs are repeated for at least 0.1 s and until `spread` is below 5 %, but for at most one
+    second, which is reached on a busy machine.
     """
     image = _image(program)
     return _repeated(lambda: program.run(image))
 
 
 def node_times(blueprint: Blueprint, program: Program) -> list[NodeTime]:
-    """What every node of a blueprint takes in its program, in execution order; steps are timed one by one.
+    """The time of every node of a blueprint in its program, in execution order.
 
-    The sum lacks what a run spends besides its steps.
+    Steps are timed one by one, so the sum does not include the overhead of a run.
     """
-    image, memory = _image(program), Memory(program.registers, 1)
+    image, registers = _image(program), RegisterFile(program.registers, 1)
     rows = []
     for _ in range(_WARM_UP + _STEPWISE):
         marks = [time.perf_counter()]
         for prepared in program.prepared:
-            memory.perform(prepared, image)
+            registers.perform(prepared, image)
             marks.append(time.perf_counter())
         rows.append(np.diff(marks))
     medians = 1e3 * np.median(rows[_WARM_UP:], axis=0)
@@ -115,18 +115,19 @@ def _repeated(run: Callable[[], object]) -> Latency:
     seconds: list[float] = []
     while True:
         for _ in range(_ROUND):
-            begin = time.perf_counter()
+            started = time.perf_counter()
             run()
-            seconds.append(time.perf_counter() - begin)
-        spent, spread = sum(seconds), _median_spread(seconds)
-        if spent >= _MOST_SECONDS or (spent >= _LEAST_SECONDS and spread < _SPREAD):
+            seconds.append(time.perf_counter() - started)
+        spent, spread = sum(seconds), median_spread(seconds)
+        if spent >= _MAX_SECONDS or (spent >= _MIN_SECONDS and spread < _MAX_SPREAD):
             return Latency(1e3 * float(np.median(seconds)), spread, len(seconds))
 
 
-def _median_spread(values: list[float]) -> float:
-    """Interquartile range of the estimate of the median, as a share of it.
+def median_spread(values: list[float]) -> float:
+    """The interquartile range of the estimated median of independent values, relative to the median.
 
-    The rank of the true median among n values has the standard deviation sqrt(n) / 2.
+    It is read from the order statistics: the rank of the true median among n values has the standard
+    deviation sqrt(n) / 2.
     """
     ordered, n = np.sort(values), len(values)
     reach = _QUARTILE * n**0.5 / 2

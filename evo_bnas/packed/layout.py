@@ -1,13 +1,13 @@
-"""The weights of a convolution as the kernels read them, and where its windows lie.
+"""The layout of a convolution in memory: its weights, its windows and the map that they read.
 
-What a window of one group covers is a row of values, tap by tap and in them channel by channel: float32, or
-a string of bits in words that are full but for the last. A filter is such a row as well, so a convolution of
-any kernel, groups and dilation is a product of matrices.
+The part of a window in one group is a row of values, tap by tap and channel by channel: float32, or bits in
+words that are full except the last. A filter is such a row too. So a convolution of any kernel, groups and
+dilation is a matrix product.
 
-Rows are put together from *planes*: the map inside its border, channel by channel (or word by word), where
-every stride-th column of a line stands side by side, so that neighbouring windows read neighbours. Where
-nothing is outside the map, words have 0 there, which differs from a weight of +1: so `whole`, the sum of
-signs where no bit differs, is larger by two for each of these.
+Rows are put together from *planes*: the map with its border, channel by channel (or word by word), with every
+stride-th column of a line side by side, so that neighbouring windows read neighbouring values. Without
+padding, words are 0 outside the map, which differs from a weight of +1. To make up for this, `whole`, the sum
+of signs if no bit differs, is larger by two for each of these.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from evo_bnas.packed.llvm import LANES
 from evo_bnas.packed.step import WORD, Bits, Floats, Step
-from evo_bnas.packed.vectors import BLOCK_BYTES, LANES
+from evo_bnas.packed.vectors import BLOCK_BYTES
 
 Integers = NDArray[np.int64]
 
 _ALL = 2**WORD - 1
-_KNOWN = 1024  # geometries that are kept: a search meets the same ones again and again
+_CACHED = 1024  # geometries: a search repeats the same ones
 
 
 class Geometry(NamedTuple):
-    """What of a convolution says where its windows lie."""
+    """The numbers of a convolution that determine its windows."""
 
     height: int  # of the input
     width: int
@@ -37,42 +38,42 @@ class Geometry(NamedTuple):
     stride: int
     dilation: int
     groups: int
-    fan_in: int  # channels of a group
+    fan_in: int  # input channels of a group
     unit: int  # channels in one value: 64 in a word, 1 in float32
-    ends: bool  # whether there is nothing outside the map, and not a value
+    padded: bool  # whether taps outside the map read a value, or are left out
 
 
 class Planes(NamedTuple):
-    """How the map of one image lies; all in values (words or float32)."""
+    """The layout of the map of one image, in values (words or float32)."""
 
-    before: int  # rows and columns of the border
-    phase: int  # from a column to the next, but from one to that a stride away it is 1
-    pitch: int  # from a row to the next
+    before: int  # rows above and columns to the left of the map
+    phase: int  # distance between neighbouring columns; columns a stride apart have distance 1
+    pitch: int  # distance between rows
     size: int  # of a plane
-    depth: int  # planes
+    depth: int  # number of planes
 
 
 class Windows(NamedTuple):
-    """Where the windows of a convolution lie, and which of their taps are inside the map."""
+    """The windows of a convolution, and which of their taps are inside the map."""
 
     planes: Planes
-    depth: int  # values that a window covers of one group
-    pieces: Bits  # (pieces, 3), of `vectors.pack`; empty where a window is the pixel as it lies
+    depth: int  # values of a window in one group
+    pieces: Bits  # (pieces, 3), for `vectors.pack`; empty if a window equals its pixel of the map
     starts: Integers  # (groups * depth + 1,): the first piece of every value
-    row_kinds: Integers  # (rows,): rows whose windows have the same taps inside are of one kind, ...
-    column_kinds: Integers  # (columns,): ... as are columns; the kind of a pixel is the sum of its two
+    row_kinds: Integers  # (rows,): rows with the same taps inside are of one kind, ...
+    column_kinds: Integers  # (columns,): ... as are columns; the kind of a pixel is the sum of both
     row_taps: NDArray[np.bool_]  # (kinds of rows, kernel): which taps are inside
     column_taps: NDArray[np.bool_]  # (kinds of columns, kernel)
 
 
 class Filters(NamedTuple):
-    """What `kernels.convolution` takes."""
+    """The weights and windows of a convolution, as `kernels.convolution` reads them."""
 
     windows: Windows
     groups: int
     weights: NDArray[Any]  # flat (groups, blocks, depth, lanes of a block): words or float32
     border: NDArray[Any]  # (1,): the value outside the map
-    whole: NDArray[np.int32]  # flat (kinds of pixels, channels in whole LANES); of words alone
+    whole: NDArray[np.int32]  # flat (kinds of pixels, channels in whole LANES); empty for float32
 
 
 def pack_signs(signs: NDArray[np.bool_]) -> Bits:
@@ -91,13 +92,14 @@ def unpack_signs(words: Bits, channels: int) -> Floats:
 
 
 def layout(step: Step) -> Filters:
-    """The weights of a convolution or dense layer."""
+    """The layout of a convolution or dense layer."""
     assert step.weight is not None
     channels, kernel, _, fan_in = step.weight.shape
     source, binary = step.inputs[0], step.operation == "binary"
     sizes = (source.height, source.width, step.height, step.width)
     window = (kernel, step.stride, step.dilation, step.groups, fan_in)
-    windows = _windows(Geometry(*sizes, *window, WORD if binary else 1, binary and not step.pad))
+    padded = not binary or step.pad > 0
+    windows = _windows(Geometry(*sizes, *window, unit=WORD if binary else 1, padded=padded))
     rows = step.weight.reshape(channels, -1)
     border = np.array([_ALL * step.pad], np.uint64) if binary else np.array([step.pad], np.float32)
     return Filters(
@@ -109,13 +111,13 @@ def layout(step: Step) -> Filters:
     )
 
 
-@lru_cache(_KNOWN)
+@lru_cache(_CACHED)
 def _windows(geometry: Geometry) -> Windows:
     groups, fan_in, unit = geometry.groups, geometry.fan_in, geometry.unit
     planes = _planes(geometry)
     depth = -(-fan_in * geometry.kernel**2 // unit)
-    as_it_lies = geometry.kernel == geometry.stride == 1 and (groups == 1 or fan_in % unit == 0)
-    pieces = [] if as_it_lies else list(_pieces(geometry, planes, depth))
+    direct = geometry.kernel == geometry.stride == 1 and (groups == 1 or fan_in % unit == 0)
+    pieces = [] if direct else list(_pieces(geometry, planes, depth))
     row_taps, row_kinds = _inside(geometry, geometry.rows, geometry.height)
     column_taps, column_kinds = _inside(geometry, geometry.columns, geometry.width)
     return Windows(
@@ -131,7 +133,7 @@ def _windows(geometry: Geometry) -> Windows:
 
 
 def _planes(geometry: Geometry) -> Planes:
-    """Room for the map and its border, and for all windows of the output."""
+    """Planes that hold the map with its border and all windows of the output."""
     stride, reach = geometry.stride, geometry.dilation * (geometry.kernel - 1)
     before = reach // 2
     height = max(before + geometry.height, (geometry.rows - 1) * stride + reach + 1)
@@ -143,9 +145,9 @@ def _planes(geometry: Geometry) -> Planes:
 
 
 def _pieces(geometry: Geometry, planes: Planes, depth: int) -> Iterator[tuple[int, int, int, int]]:
-    """(value of the windows, its offset in the planes, turn, mask), values in order.
+    """The pieces in the order of the values: (value of the window, offset in the planes, rotation, mask).
 
-    A piece is what lies both in one value of the map and in one of the window.
+    A piece is the channels that one value of the map and one value of the window have in common.
     """
     kernel, stride, fan_in, unit = geometry.kernel, geometry.stride, geometry.fan_in, geometry.unit
     for group in range(geometry.groups):
@@ -162,9 +164,9 @@ def _pieces(geometry: Geometry, planes: Planes, depth: int) -> Iterator[tuple[in
 
 
 def _inside(geometry: Geometry, outputs: int, size: int) -> tuple[NDArray[np.bool_], Integers]:
-    """Along one side: the taps (kinds, kernel) that are counted, and the kind of every output."""
+    """Along one axis: the taps (kinds, kernel) that count, and the kind of every output."""
     kernel, dilation = geometry.kernel, geometry.dilation
-    if not geometry.ends:
+    if geometry.padded:
         return np.ones((1, kernel), np.bool_), np.zeros(outputs, np.int64)
     taps = np.arange(kernel) * dilation - dilation * (kernel - 1) // 2
     at = np.arange(outputs)[:, None] * geometry.stride + taps
@@ -173,12 +175,12 @@ def _inside(geometry: Geometry, outputs: int, size: int) -> tuple[NDArray[np.boo
 
 
 def _whole(weight: NDArray[np.bool_], windows: Windows) -> NDArray[np.int32]:
-    """What a sum of signs is where no bit differs, for every kind of row and of column."""
+    """The sum of signs if no bit differs, for every kind of row and of column."""
     channels, _, _, fan_in = weight.shape
     inside = windows.row_taps[:, None, :, None] & windows.column_taps[None, :, None, :]
     ones = np.tensordot(~inside, weight.sum(axis=3), ((2, 3), (1, 2)))
-    found = fan_in * inside.sum((2, 3))[:, :, None] + 2 * ones
-    return np.pad(found, [(0, 0), (0, 0), (0, -channels % LANES)]).astype(np.int32).reshape(-1)
+    sums = fan_in * inside.sum((2, 3))[:, :, None] + 2 * ones
+    return np.pad(sums, [(0, 0), (0, 0), (0, -channels % LANES)]).astype(np.int32).reshape(-1)
 
 
 def _in_blocks(rows: NDArray[Any], groups: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""How a step is done: its tensors are laid out once, and its kernel is called."""
+"""Performs a step: its tensors are laid out once, then its kernel is called."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,135 +7,100 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evo_bnas.packed import kernels
+from evo_bnas.packed.epilogue import EpilogueTables, epilogue_tables
 from evo_bnas.packed.layout import Filters, layout, unpack_signs
-from evo_bnas.packed.step import WORD, Bits, Epilogue, Floats, Step
-from evo_bnas.packed.vectors import (
-    ACT1,
-    ACT2,
-    ADD,
-    AFFINE1,
-    AFFINE2,
-    BLOCK_BYTES,
-    LANES,
-    MOVED1,
-    MOVED2,
-    SPAN,
-    TILE,
-)
+from evo_bnas.packed.llvm import LANES, TILE
+from evo_bnas.packed.step import WORD, Bits, Floats, Step
+from evo_bnas.packed.vectors import BLOCK_BYTES, SPAN
 
 Array = NDArray[Any]  # of float32 or of words
 
-_STRIP = 32  # pixels, as far as lines allow
+_STRIP = 32  # pixels of a strip, rounded down to whole lines
 
 NO_FLOATS = np.empty(0, np.float32)
 NO_BITS = np.empty(0, np.uint64)
 
 
 class Output(NamedTuple):
-    """Where a step writes its map and the signs of it; empty where nothing reads them."""
+    """Where a step writes its map and its signs; empty if not needed."""
 
     real: Floats = NO_FLOATS
     signs: Bits = NO_BITS
 
 
-class Rows(NamedTuple):
-    """An epilogue as the kernels read it."""
+class Buffers(NamedTuple):
+    """The buffers of a convolution, flat; the first two are empty if it reads the map directly."""
 
-    rows: Floats  # flat (10, channels in whole LANES), of `vectors.apply_epilogue`
-    stages: int  # which of them are there
-    levels: Floats  # flat (readers, channels in whole words)
-    senses: Floats  # as levels, -1 where the sign is flipped
-
-
-class Room(NamedTuple):
-    """What a convolution needs while it runs."""
-
-    laid: NDArray[Any]  # (images, planes, size of a plane), as the input; empty where it is read as it lies
-    packed: NDArray[Any]  # (depth, pixels), as the input; empty where it is read as it lies
+    planes: NDArray[Any]  # (images, planes, size of a plane), of the type of the input
+    packed: NDArray[Any]  # (depth, pixels), of the type of the input
     sums: NDArray[Any]  # (2, pixels, lanes): int32 or float32
-    kinds: NDArray[np.int64]  # (pixels,): where in `Filters.whole` the part of each begins
-    tiled: Floats  # (TILE, channels in whole LANES): a shortcut that is repeated
-    images: int  # that are laid together
-    lines: int  # of a strip, whose pixels these are
+    kinds: NDArray[np.int64]  # (pixels,): where in `Filters.whole` the row of each pixel begins
+    tiled: Floats  # (TILE, channels in whole LANES): a shortcut with repeated channels
+    images: int  # number of images in `planes`
+    lines: int  # of a strip: the pixels of the other buffers
 
 
-class Prepared(NamedTuple):
-    """A step, and its tensors as the kernels read them."""
+class PreparedStep(NamedTuple):
+    """A step with its tensors in the layout of the kernels."""
 
     step: Step
     filters: Filters | None
-    rows: Rows
+    epilogue: EpilogueTables
 
 
-def prepare(step: Step) -> Prepared:
+def prepare(step: Step) -> PreparedStep:
     """Lay out the tensors of a step once, for all its runs."""
     filters = None if step.weight is None else layout(step)
-    return Prepared(step, filters, epilogue_rows(step.epilogue, adds=step.shortcut is not None))
+    return PreparedStep(step, filters, epilogue_tables(step.epilogue, adds=step.shortcut is not None))
 
 
-def epilogue_rows(epilogue: Epilogue, *, adds: bool = False) -> Rows:
-    """An epilogue as the kernels read it; `adds` where there is a shortcut.
+def perform(
+    prepared: PreparedStep, images: int, inputs: Sequence[Array], shortcut: Floats, out: Output
+) -> None:
+    """Perform one step for a number of images.
 
-    Levels fill whole words, and a flip is a sense of -1 of both sides.
+    All arrays are flat, may be longer than needed, and are empty if absent; only the input of an image step
+    has the shape (images, channels, height, width).
     """
-    readers, channels = epilogue.levels.shape
-    rows = np.zeros((10, -(-channels // LANES) * LANES), np.float32)
-    stages = ADD if adds else 0
-    for first, affine, act, flags in (
-        (0, epilogue.affine1, epilogue.act1, (AFFINE1, ACT1, MOVED1)),
-        (5, epilogue.affine2, epilogue.act2, (AFFINE2, ACT2, MOVED2)),
-    ):
-        rows[first : first + len(affine), :channels] = affine
-        rows[first + 2 : first + 2 + len(act), :channels] = act
-        asked = (len(affine) > 0, len(act) > 0, len(act) > 1)
-        stages += sum(flag for flag, there in zip(flags, asked, strict=True) if there)
-    whole = -(-channels // WORD) * WORD
-    senses = np.ones((readers, whole), np.float32)
-    senses[:, :channels] = np.where(epilogue.flips, -1, 1)
-    levels = np.full((readers, whole), np.inf, np.float32)  # never reached: 0 beyond the last channel
-    levels[:, :channels] = epilogue.levels * senses[:, :channels]
-    return Rows(rows.reshape(-1), stages, levels.reshape(-1), senses.reshape(-1))
-
-
-def perform(prepared: Prepared, images: int, inputs: Sequence[Array], shortcut: Floats, out: Output) -> None:
-    """Do one step for so many images.
-
-    All arrays are flat and may be longer than what is read and written; what is not there is empty. The
-    input of an image step has the shape (images, channels, height, width).
-    """
-    step, filters, rows = prepared
+    step, filters, epilogue = prepared
     added = step.shortcut.channels if step.shortcut else 0
     if step.operation in ("pool_avg", "pool_max"):
         centre = (step.kernel - 1) // 2 if step.kernel % 2 else 0
         kernels.pool(
             images, (step.kernel, step.stride, centre), inputs[0], _sizes(step),
-            step.operation == "pool_max", _tile(step.channels), rows, *out,
+            step.operation == "pool_max", _tile(step.channels), epilogue, *out,
         )  # fmt: skip
     elif filters is not None:
         kernels.convolution(
             images, step.stride, _before(step, images, inputs[0]), _sizes(step), filters,
-            _room(step, filters), rows, shortcut, added, *out,
+            _buffers(step, filters), epilogue, shortcut, added, *out,
         )  # fmt: skip
     else:
         _join(step, images, inputs, out.real)
         if not step.epilogue.empty:
             pixels = images * step.height * step.width
-            finish(pixels, step.channels, out.real, rows, shortcut, added, out)
+            finish(pixels, step.channels, out.real, epilogue, shortcut, added, out)
 
 
 def finish(
-    pixels: int, channels: int, source: Floats, rows: Rows, shortcut: Floats, added: int, out: Output
+    pixels: int,
+    channels: int,
+    source: Floats,
+    epilogue: EpilogueTables,
+    shortcut: Floats,
+    added: int,
+    out: Output,
 ) -> None:
-    """An epilogue alone; `added` is how many channels the shortcut has, and the map may stay in its place."""
-    kernels.finish(pixels, channels, source, _tile(channels), rows, shortcut, added, *out)
+    """Apply an epilogue alone, possibly in place; `added` is the number of channels of the shortcut."""
+    kernels.finish(pixels, channels, source, _tile(channels), epilogue, shortcut, added, *out)
 
 
 def _tile(channels: int) -> Floats:
-    """Room for the pixels that are computed together."""
+    """A buffer for a tile of pixels."""
     return np.empty(TILE * -(-channels // LANES) * LANES, np.float32)
 
 
-def _room(step: Step, filters: Filters) -> Room:
+def _buffers(step: Step, filters: Filters) -> Buffers:
     images = max(1, _STRIP // (step.height * step.width))
     lines = max(1, _STRIP // step.width)
     pixels = lines * step.width
@@ -143,8 +108,8 @@ def _room(step: Step, filters: Filters) -> Room:
     blocks = filters.weights.nbytes // (depth * BLOCK_BYTES)
     lanes = -(-blocks * BLOCK_BYTES // filters.weights.itemsize // LANES) * LANES
     copied = len(pieces) > 0
-    # Spans and tiles may begin with the last pixel.
-    return Room(
+    # Spans and tiles may start at the last pixel, hence the extra SPAN and TILE.
+    return Buffers(
         np.empty(copied * (images * planes.depth * planes.size + SPAN), filters.weights.dtype),
         np.empty(copied * depth * (pixels + SPAN), filters.weights.dtype),
         np.empty(2 * (pixels + TILE) * lanes, np.int32 if step.operation == "binary" else np.float32),
@@ -161,21 +126,21 @@ def _sizes(step: Step) -> tuple[int, int, int, int, int]:
 
 
 def _before(step: Step, images: int, source: Array) -> Array:
-    """The input of a convolution: signs as numbers, or a map times a plus b, where it asks for them."""
-    where = step.inputs[0]
-    pixels = images * where.height * where.width
+    """The input of a convolution after the steps before it: unpacked signs, a * x + b, or the map itself."""
+    shape = step.inputs[0]
+    pixels = images * shape.height * shape.width
     if step.unpacks:
-        words = -(-where.channels // WORD)
-        return unpack_signs(source[: pixels * words].reshape(pixels, words), where.channels).reshape(-1)
+        words = -(-shape.channels // WORD)
+        return unpack_signs(source[: pixels * words].reshape(pixels, words), shape.channels).reshape(-1)
     if step.before is not None:
         a, b = step.before
-        moved: Array = (source[: pixels * where.channels].reshape(pixels, -1) * a + b).reshape(-1)
+        moved: Array = (source[: pixels * shape.channels].reshape(pixels, -1) * a + b).reshape(-1)
         return moved
     return source
 
 
 def _join(step: Step, images: int, inputs: Sequence[Array], real: Floats) -> None:
-    """What is copied or added and has no weights."""
+    """Perform an operation without weights and windows: image, mean, tile, concat or sum."""
     shape = (images, step.height, step.width)
     out = real[: images * step.height * step.width * step.channels].reshape(*shape, step.channels)
     if step.operation == "image":

@@ -1,4 +1,4 @@
-"""A network as a program: steps over registers, run on any number of images by any number of threads."""
+"""A network as a program: steps over registers, which any number of threads run on any number of images."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,37 +9,34 @@ from typing import Any
 
 import numpy as np
 
-from evo_bnas.packed.perform import NO_BITS, NO_FLOATS, Output, Prepared, perform, prepare
+from evo_bnas.packed.perform import NO_BITS, NO_FLOATS, Output, PreparedStep, perform, prepare
 from evo_bnas.packed.step import WORD, Bits, Floats, Map, Register, Step
 
-_CHUNK = 8  # images that a thread takes through all steps together: their maps stay in its cache
+_CHUNK = 8  # images that a thread runs through all steps together, so that their maps stay in its cache
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Steps in execution order; the first is the image, the last one's map is the output.
+    """Steps in execution order; the first is the image, and the map of the last one is the output."""
 
-    A program of one run of a blueprint: every register is used again after the last reader of its map.
-    """
-
-    image: tuple[int, int, int]  # channels, height, width of the images it takes
+    image: tuple[int, int, int]  # channels, height, width of the input
     classes: int
     registers: tuple[Register, ...]
     steps: tuple[Step, ...]
 
     @cached_property
-    def prepared(self) -> tuple[Prepared, ...]:
-        """The steps with their weights as the kernels read them."""
+    def prepared(self) -> tuple[PreparedStep, ...]:
+        """The steps with their tensors in the layout of the kernels."""
         return tuple(prepare(step) for step in self.steps)
 
     def run(self, images: Floats, *, threads: int = 1, chunk: int = _CHUNK) -> Floats:
         """Logits (images, classes) of images (images, channels, height, width).
 
-        Every thread takes `chunk` images at a time through all steps; results are the same for any number
-        of threads and any chunk. Raises ValueError on images of another shape.
+        Every thread runs `chunk` images at a time through all steps; results do not depend on the number of
+        threads or the chunk. Raises ValueError if the images have another shape.
         """
         if images.shape[1:] != self.image:
-            raise ValueError(f"takes images of {self.image}, not {images.shape[1:]}")
+            raise ValueError(f"the program takes images of {self.image}, not {images.shape[1:]}")
         outputs = np.empty((len(images), self._size), np.float32)
         parts = [slice(start, start + chunk) for start in range(0, len(images), chunk)]
         if threads == 1 or len(parts) < 2:
@@ -56,20 +53,20 @@ class Program:
         return last.height * last.width * last.channels
 
     def _run_parts(self, parts: Iterator[slice], images: Floats, outputs: Floats) -> None:
-        memory: Memory | None = None
+        registers: RegisterFile | None = None
         for part in parts:
-            taken = images[part]
-            if memory is None or memory.images != len(taken):
-                memory = Memory(self.registers, len(taken))
+            chunk = images[part]
+            if registers is None or registers.images != len(chunk):
+                registers = RegisterFile(self.registers, len(chunk))
             for prepared in self.prepared:
-                memory.perform(prepared, taken)
+                registers.perform(prepared, chunk)
             last = self.steps[-1].real
             assert last is not None
-            outputs[part] = memory.real(last).transpose(0, 3, 1, 2).reshape(len(taken), -1)
+            outputs[part] = registers.real(last).transpose(0, 3, 1, 2).reshape(len(chunk), -1)
 
 
-class Memory:
-    """The registers of a program, for so many images."""
+class RegisterFile:
+    """The memory of the registers of a program for a number of images."""
 
     def __init__(self, registers: Sequence[Register], images: int) -> None:
         self.images = images
@@ -78,8 +75,8 @@ class Memory:
             np.empty(images * register.size, kinds[register.kind]) for register in registers
         ]
 
-    def perform(self, prepared: Prepared, images: Floats) -> None:
-        """Do one step; `images` is what the image step puts out."""
+    def perform(self, prepared: PreparedStep, images: Floats) -> None:
+        """Perform one step; `images` is the input of the image step."""
         step = prepared.step
         if step.operation == "image":
             inputs: list[Any] = [images]
@@ -94,14 +91,14 @@ class Memory:
         )
         perform(prepared, self.images, inputs, shortcut, out)
 
-    def real(self, where: Map) -> Floats:
+    def real(self, target: Map) -> Floats:
         """A real map of every image, (images, height, width, channels)."""
-        shape = (self.images, where.height, where.width, where.channels)
-        flat: Floats = self._arrays[where.register][: prod(shape)]
+        shape = (self.images, target.height, target.width, target.channels)
+        flat: Floats = self._arrays[target.register][: prod(shape)]
         return flat.reshape(shape)
 
-    def _signs(self, where: Map) -> Bits:
-        """The signs that one reader reads, and those of later readers, flat."""
-        size = self.images * where.height * where.width * -(-where.channels // WORD)
-        signs: Bits = self._arrays[where.register][where.entry * size :]
+    def _signs(self, target: Map) -> Bits:
+        """The signs for one reader, followed by those for later readers, flat."""
+        size = self.images * target.height * target.width * -(-target.channels // WORD)
+        signs: Bits = self._arrays[target.register][target.entry * size :]
         return signs

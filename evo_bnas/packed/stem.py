@@ -1,17 +1,18 @@
-"""Where a network is cut: its stem, real and the same for many networks, and the trunk behind it."""
+"""A network in two parts: its stem of real layers, which many networks share, and the trunk after it."""
 
 from dataclasses import replace
 
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node
 
 
 def stem(blueprint: Blueprint) -> tuple[Node, ...]:
-    """The nodes before the first binary convolution, the image among them; the trunk reads the last alone."""
+    """The image and the other nodes before the trunk, which reads only the last of them."""
     return blueprint.nodes[: _last(blueprint) + 1]
 
 
 def trunk(blueprint: Blueprint) -> Blueprint:
-    """The network behind its stem, whose map is the image."""
+    """The network after its stem, with the output of the stem as its image."""
     last = _last(blueprint)
     moved = (
         replace(node, inputs=tuple(source - last for source in node.inputs))
@@ -21,7 +22,7 @@ def trunk(blueprint: Blueprint) -> Blueprint:
 
 
 def _last(blueprint: Blueprint) -> int:
-    """The last node of the stem: as late as may be, with nothing behind the cut that reads before it."""
+    """The last node before the first binary convolution such that no node after it reads one before it."""
     last = next(n for n, node in enumerate(blueprint.nodes) if node.weight_bits == 1) - 1
     while any(source < last for node in blueprint.nodes[last + 1 :] for source in node.inputs):
         last -= 1

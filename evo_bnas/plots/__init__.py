@@ -1,1 +1,1 @@
-"""Every figure, in one style."""
+"""Figures of fronts, rankings, profiles, data sets and networks, all in the style of `plots.style`."""

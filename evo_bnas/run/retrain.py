@@ -20,7 +20,7 @@ from evo_bnas.files import weights_file
 from evo_bnas.files.atomic import file_name
 from evo_bnas.files.yaml_file import validate
 from evo_bnas.network import card
-from evo_bnas.network.card import Card, CostCard
+from evo_bnas.network.card import Card, cost_values
 from evo_bnas.progress import Report, silent
 from evo_bnas.run import inputs
 from evo_bnas.run.folder import Run
@@ -133,7 +133,7 @@ class Retraining:
                 retrain=run.recipe.retrain.model_dump(by_alias=True),
                 seed=run.recipe.seed,
                 data=images.card(),
-                cost=CostCard.of(run.space.cost(architecture)),
+                cost=cost_values(run.space.cost(architecture)),
                 blueprint=run.space.draw(architecture).to_rows(),
             )
             done.write(folder / card.FILE)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evo_bnas.files.yaml_file import Settings
-from evo_bnas.network.blueprint import Step
+from evo_bnas.network.node import NodeStep
 from evo_bnas.space.operations import OPERATIONS
 from evo_bnas.space.sketch import Sketch
 
-_REACT: tuple[Step, ...] = ("norm", "add", "rprelu")
-_QUICK: tuple[Step, ...] = ("prelu", "norm", "add")
+_REACT: tuple[NodeStep, ...] = ("norm", "add", "rprelu")
+_QUICK: tuple[NodeStep, ...] = ("prelu", "norm", "add")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class BlockKind:
 
 
 def one_convolution(
-    before: tuple[Step, ...], after: tuple[Step, ...]
+    before: tuple[NodeStep, ...], after: tuple[NodeStep, ...]
 ) -> Callable[[Sketch, str, Block], None]:
     """A block of one binary k x k convolution, given by its steps."""
 

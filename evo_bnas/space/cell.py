@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import product
 
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node
 from evo_bnas.network.objectives import EXACT
 from evo_bnas.space import cell_genes
 from evo_bnas.space.cell_definition import CellDefinition

@@ -7,7 +7,7 @@ shrinks or widens on this way, it is pooled and repeated, so that it has no weig
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from evo_bnas.network.blueprint import Node, Step
+from evo_bnas.network.node import Node, NodeStep
 from evo_bnas.space.blocks import Block
 from evo_bnas.space.cell_definition import CellDefinition
 from evo_bnas.space.cell_genes import INPUTS, KINDS
@@ -20,8 +20,8 @@ from evo_bnas.space.sketch import Sketch
 class Style(NamedTuple):
     """What surrounds the binary convolutions of a cell."""
 
-    before: tuple[Step, ...]
-    after: tuple[Step, ...]
+    before: tuple[NodeStep, ...]
+    after: tuple[NodeStep, ...]
     groups: int = 1
     pad: int = 0
 

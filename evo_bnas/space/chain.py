@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node
 from evo_bnas.network.objectives import EXACT, exact_objectives
 from evo_bnas.space.chain_definition import ChainDefinition
 from evo_bnas.space.chain_drawing import Segment, draw, draw_alone

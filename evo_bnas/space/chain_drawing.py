@@ -7,7 +7,7 @@ costs of networks are put together from those of segments.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from evo_bnas.network.blueprint import Node
+from evo_bnas.network.node import Node
 from evo_bnas.space.blocks import Block, draw_transition
 from evo_bnas.space.chain_definition import ChainDefinition
 from evo_bnas.space.sketch import Sketch

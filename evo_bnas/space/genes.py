@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from evo_bnas.errors import UsageError
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import Cost, cost
+from evo_bnas.network.node import Node
 from evo_bnas.network.objectives import EXACT, OBJECTIVES, exact_objectives
 from evo_bnas.quantity import show
 

@@ -20,7 +20,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from evo_bnas.files.yaml_file import Settings
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node
 from evo_bnas.space.cell_drawing import BLOCKS, Style, draw_cell
 from evo_bnas.space.cell_text import Cell, Edge, read, write
 from evo_bnas.space.genes import Architecture, Count, Gene, Genes, Space

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from evo_bnas.network.blueprint import Op
+from evo_bnas.network.node import Op
 
 
 @dataclass(frozen=True, slots=True)

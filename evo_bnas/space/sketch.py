@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from evo_bnas.network.blueprint import Node, Op, Step
+from evo_bnas.network.node import Node, NodeStep, Op
 
 
 class Sketch:
@@ -33,8 +33,8 @@ class Sketch:
         groups: int = 1,
         binary: bool = False,
         pad: int = 0,
-        before: tuple[Step, ...] = (),
-        after: tuple[Step, ...] = (),
+        before: tuple[NodeStep, ...] = (),
+        after: tuple[NodeStep, ...] = (),
         shortcut: int | None = None,
     ) -> int:
         """A convolution with 1-bit weights and inputs, or real ones; `shortcut` is what "add" adds."""
@@ -66,7 +66,7 @@ class Sketch:
         *,
         kernel: int,
         stride: int = 1,
-        after: tuple[Step, ...] = (),
+        after: tuple[NodeStep, ...] = (),
     ) -> int:
         """An average or maximum over windows."""
         shape = (self.channels(source), *self._strided(source, stride))

@@ -1,1 +1,1 @@
-"""Shared weights: one tensor for all architectures of a space, cut to measure for each."""
+"""Weights shared by all architectures of a space; each uses slices of them."""

@@ -1,4 +1,4 @@
-"""Norm statistics of one network, as a value."""
+"""Norm statistics of one network, measured on images and returned as a value."""
 
 from typing import Protocol
 
@@ -10,13 +10,13 @@ from evo_bnas.binary.fold import Statistics
 
 
 class Forward(Protocol):
-    """A network, or a supernet with its architecture decided, under a given norm."""
+    """A network, or a supernet with a fixed architecture."""
 
     def __call__(self, images: Tensor, *, norm: BatchStatistics) -> Tensor: ...
 
 
 class Sliced(Protocol):
-    """Images of which batches are taken: a tensor, or part of a data set."""
+    """Images that can be sliced: a tensor, or a split of a data set."""
 
     def __len__(self) -> int: ...
 
@@ -25,9 +25,9 @@ class Sliced(Protocol):
 
 @torch.no_grad()
 def calibrate(forward: Forward, images: Sliced, batch: int) -> Statistics:
-    """Mean over batches of the mean and of the (biased) variance that every norm meets, in float32.
+    """For every norm, the mean over batches of the mean and the (biased) variance of its input, in float32.
 
-    Batches have one size; images that do not fill the last one are left out.
+    All batches have the same size; images beyond the last full batch are left out.
     """
     batch = min(batch, len(images))
     total: dict[str, Tensor] = {}

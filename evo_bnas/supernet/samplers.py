@@ -1,4 +1,4 @@
-"""Which architectures a training step sees; together they share one batch and one optimizer step."""
+"""The architectures of a training step, which share one batch and one optimizer step."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -9,29 +9,30 @@ from evo_bnas.space.genes import Architecture, Space
 
 Sampler = Callable[[Space, np.random.Generator], list[Architecture]]
 
-# Uniform genes hardly ever give the ends of a space, whose weights all others share.
-_EXTREME_SHARE = 0.15
+# Uniform genes almost never give the smallest or largest network, whose weights all others share.
+_END_SHARE = 0.15
 
 
 def uniform(space: Space, rng: np.random.Generator) -> list[Architecture]:
-    """One architecture of uniform genes (Guo et al., SPOS, 2020), or now and then an extreme."""
+    """One architecture with uniform genes (Guo et al., SPOS, 2020), or sometimes the smallest or largest."""
     draw = rng.random()
-    if draw < _EXTREME_SHARE:
+    if draw < _END_SHARE:
         return [space.smallest()]
-    if draw < 2 * _EXTREME_SHARE:
+    if draw < 2 * _END_SHARE:
         return [space.largest()]
     return [space.sample(rng)]
 
 
 def fair(space: Space, rng: np.random.Generator) -> list[Architecture]:
-    """As many architectures as a gene has options at most: each option of that gene once.
+    """Architectures that use every option of a gene equally often (Chu et al., FairNAS, 2021).
 
-    Genes with fewer options use each as often as the others, give or take one (Chu et al., FairNAS, 2021).
-    That holds for the genes as drawn: some have no say in a shallow network, or are changed by repair.
+    There are as many as the largest number of options; genes with fewer options use each one equally often,
+    up to a difference of one. This holds for the sampled genes: some are inactive in shallow networks, or are
+    changed by repair.
     """
     count = max(space.sizes, default=1)
     columns = [
-        # Shuffled twice: which options come once more than the others, and who gets which.
+        # The inner shuffle decides which options are used once more, the outer one by which architecture.
         rng.permutation(np.resize(rng.permutation(size), count)).tolist()
         for size in space.sizes
     ]
@@ -39,12 +40,12 @@ def fair(space: Space, rng: np.random.Generator) -> list[Architecture]:
 
 
 def sandwich(space: Space, rng: np.random.Generator) -> list[Architecture]:
-    """The largest, the smallest and two of uniform genes (Yu et al., BigNAS, 2020)."""
+    """The largest, the smallest and two architectures with uniform genes (Yu et al., BigNAS, 2020)."""
     return [space.largest(), space.smallest(), space.sample(rng), space.sample(rng)]
 
 
 def cost_uniform(space: Space, rng: np.random.Generator) -> list[Architecture]:
-    """One architecture whose ops are drawn uniformly between the smallest and the largest network's."""
+    """One architecture, with ops distributed uniformly between the smallest and the largest network."""
     return [space.sample_cost_uniform(rng)]
 
 

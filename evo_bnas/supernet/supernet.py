@@ -1,4 +1,4 @@
-"""The supernet: every tensor of a space at its widest, and the slices that an architecture uses."""
+"""The supernet: every tensor of a space at its full size, and the slices that an architecture uses."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,8 @@ from evo_bnas.binary.network import Network, attach
 from evo_bnas.binary.weights import initial
 from evo_bnas.errors import UsageError
 from evo_bnas.files import weights_file
-from evo_bnas.network.blueprint import Blueprint, Node, Spec, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node, Spec, tensors
 from evo_bnas.space.genes import Architecture, Space
 
 BATCH = BatchStatistics()
@@ -20,7 +21,7 @@ _KIND = "supernet"
 
 
 class Supernet(nn.Module):
-    """Weights shared by all architectures of a space; it holds no state besides them."""
+    """Weights shared by all architectures of a space, and no other state."""
 
     def __init__(self, space: Space, *, seed: int = 0) -> None:
         super().__init__()
@@ -33,11 +34,11 @@ class Supernet(nn.Module):
     def forward(
         self, images: Tensor, architecture: Architecture, norm: Norm = BATCH, mode: Mode = BINARY
     ) -> Tensor:
-        """Logits of one sub-network, with batch statistics or with given ones."""
-        return execute(_drawn(self.space, architecture), images, self.slices(), norm, mode)
+        """Logits (batch, classes) of one sub-network, with batch statistics or given ones."""
+        return execute(_blueprint(self.space, architecture), images, self.slices(), norm, mode)
 
     def extract(self, architecture: Architecture, statistics: Statistics) -> Network:
-        """The sub-network as a network of its own, equal to the supernet to the last bit."""
+        """The sub-network as a separate network that equals the supernet bit for bit."""
         network = Network(self.space.draw(architecture))
         tensors_of = self.slices()
         own = {
@@ -52,8 +53,8 @@ class Supernet(nn.Module):
         return network.to(next(self.parameters()).device)
 
     def slices(self) -> TensorsOf:
-        """The tensors of any node of the space, cut to its measure."""
-        shared = dict(self.named_parameters())  # once: to look up each by its address takes longer
+        """A function from a node of the space to its slices of the shared tensors."""
+        shared = dict(self.named_parameters())  # once, since a lookup by address is slow
 
         def tensors_of(node: Node) -> Tensors:
             return {
@@ -65,17 +66,17 @@ class Supernet(nn.Module):
 
 
 def save_supernet(supernet: Supernet, path: Path) -> None:
-    """Write the shared weights, whole or not at all."""
+    """Write the shared weights atomically."""
     weights_file.write(path, _KIND, supernet.state_dict(), {"space": supernet.space.hash})
 
 
 def load_supernet(space: Space, path: Path) -> Supernet:
-    """The supernet in a file; raises UsageError where it is damaged or of another space."""
+    """The supernet in a file; raises UsageError if it is damaged or belongs to another space."""
     state, header = weights_file.read(path, _KIND)
     if header.get("space") != space.hash:
         raise UsageError(
-            f"{path}: holds weights of the space {header.get('space')}, "
-            f"but {space.name} of this run is {space.hash}"
+            f"{path}: holds weights of space {header.get('space')}, but {space.name} of this run is "
+            f"{space.hash}; train again"
         )
     supernet = Supernet(space)
     weights_file.load_strictly(supernet, state, path)
@@ -83,16 +84,16 @@ def load_supernet(space: Space, path: Path) -> Supernet:
 
 
 @lru_cache(maxsize=64)
-def _drawn(space: Space, architecture: Architecture) -> Blueprint:
-    """The drawing, kept for the batches of one evaluation."""
+def _blueprint(space: Space, architecture: Architecture) -> Blueprint:
+    """The blueprint, cached for all batches of an evaluation."""
     return space.draw(architecture)
 
 
 def _cut(shared: Tensor, spec: Spec, groups: int) -> Tensor:
     """The part of a shared tensor that a node uses: leading entries, and the centre of a kernel.
 
-    It is made contiguous before any arithmetic: sums over strided memory round differently, and one
-    flipped sign would make the supernet and the extracted network two networks.
+    It is contiguous, since sums over strided memory round differently: one flipped sign would make the
+    extracted network differ from the supernet.
     """
     if shared.shape == spec.shape:
         return shared
@@ -104,9 +105,9 @@ def _cut(shared: Tensor, spec: Spec, groups: int) -> Tensor:
 def _cut_filters(shared: Tensor, shape: tuple[int, ...], groups: int) -> Tensor:
     """Filters (channels, cin / groups, kernel, kernel) of a dense shared tensor.
 
-    Groups are a mask on the dense tensor: row c keeps input block `c mod groups`, so that it feeds the
-    same channel of the stream, and meets the same norm and activation entries, whatever the groups.
-    Depthwise filters are no choice and not dense: they are shared as they are.
+    Groups are a mask on the dense tensor: row c keeps input block `c mod groups`. So row c has the same
+    output channel, norm entry and activation entry for any number of groups. Depthwise filters are not a
+    choice and not dense; they are shared unchanged.
     """
     channels, fan_in, kernel, _ = shape
     edge = (shared.shape[-1] - kernel) // 2

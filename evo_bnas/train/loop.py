@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evo_bnas.data.dataset import Images
 from evo_bnas.interrupt import deferred
-from evo_bnas.network.blueprint import Node, tensors
+from evo_bnas.network.node import Node, tensors
 from evo_bnas.progress import Progress, Report
 from evo_bnas.train.augment import augment
 from evo_bnas.train.checkpoint import Checkpoint

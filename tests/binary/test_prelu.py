@@ -1,4 +1,4 @@
-"""PReLU and RPReLU: torch's values to the last bit, and the gradients of torch's composition."""
+"""PReLU and RPReLU: bit equality with torch, and the gradients of the composition of torch functions."""
 
 import pytest
 import torch
@@ -16,26 +16,26 @@ def composed(x: Tensor, slope: Tensor, shift_in: Tensor, shift_out: Tensor) -> T
 
 
 @given(maps(torch.float32))
-def test_values_are_those_of_torch_to_the_last_bit(x: Tensor) -> None:
+def test_values_equal_those_of_torch_bit_for_bit(x: Tensor) -> None:
     slope, shift_in, shift_out = (vector(x, seed).detach() for seed in range(3))
     assert torch.equal(prelu(x, slope), F.prelu(x, slope))
     assert torch.equal(rprelu(x, slope, shift_in, shift_out), composed(x, slope, shift_in, shift_out))
 
 
 @given(maps())
-def test_gradients_are_those_of_the_composition(x: Tensor) -> None:
-    behind = like(x)
+def test_gradients_equal_those_of_the_composition(x: Tensor) -> None:
+    incoming = like(x)
     inputs = (x.requires_grad_(), *(vector(x, seed) for seed in range(3)))
-    expected = torch.autograd.grad(composed(*inputs), inputs, behind)
-    torch.testing.assert_close(torch.autograd.grad(rprelu(*inputs), inputs, behind), expected)
-    plain = torch.autograd.grad(F.prelu(*inputs[:2]), inputs[:2], behind)
-    torch.testing.assert_close(torch.autograd.grad(prelu(*inputs[:2]), inputs[:2], behind), plain)
+    expected = torch.autograd.grad(composed(*inputs), inputs, incoming)
+    torch.testing.assert_close(torch.autograd.grad(rprelu(*inputs), inputs, incoming), expected)
+    plain = torch.autograd.grad(F.prelu(*inputs[:2]), inputs[:2], incoming)
+    torch.testing.assert_close(torch.autograd.grad(prelu(*inputs[:2]), inputs[:2], incoming), plain)
 
 
 @given(maps(), st.lists(st.booleans(), min_size=4, max_size=4).filter(any))
 @settings(max_examples=40)
-def test_gradients_are_numerically_right_for_what_needs_them(x: Tensor, needs: list[bool]) -> None:
-    # Away from 0, where the slope changes and a difference quotient sees both sides.
+def test_required_gradients_are_numerically_right(x: Tensor, needs: list[bool]) -> None:
+    # Stay away from 0, where the slope changes and a difference quotient is wrong.
     slope, shift_in, shift_out = (vector(x, seed).detach() for seed in range(3))
     moved = x + shift_in[:, None, None]
     x = torch.where(moved.abs() < 0.01, x + 0.1, x)
@@ -45,22 +45,22 @@ def test_gradients_are_numerically_right_for_what_needs_them(x: Tensor, needs: l
     assert torch.autograd.gradcheck(rprelu, inputs)
 
 
-def test_where_the_input_is_0_the_gradient_is_that_of_torch() -> None:
+def test_the_gradient_at_0_is_that_of_torch() -> None:
     x, slope = torch.zeros(1, 2, 1, 1, requires_grad=True), torch.tensor([0.25, -2.0], requires_grad=True)
     for function in (prelu, F.prelu):
         gradients = torch.autograd.grad(function(x, slope).sum(), (x, slope))
         assert [gradient.flatten().tolist() for gradient in gradients] == [[0.25, -2.0], [0.0, 0.0]]
 
 
-def test_a_gradient_that_is_one_value_for_a_whole_map_is_read_right() -> None:
+def test_an_expanded_incoming_gradient_is_read_correctly() -> None:
     x = torch.randn(2, 3, 4, 5, requires_grad=True)
     slope = torch.rand(3, requires_grad=True)
     expected = torch.autograd.grad(F.prelu(x, slope).mean((2, 3)).square().sum(), (x, slope))
-    found = torch.autograd.grad(prelu(x, slope).mean((2, 3)).square().sum(), (x, slope))
-    torch.testing.assert_close(found, expected)
+    result = torch.autograd.grad(prelu(x, slope).mean((2, 3)).square().sum(), (x, slope))
+    torch.testing.assert_close(result, expected)
 
 
-def test_one_map_is_kept_for_the_gradient() -> None:
+def test_only_the_input_map_is_saved_for_the_gradient() -> None:
     x = torch.randn(2, 3, 4, 5, requires_grad=True)
     vectors = [vector(x, seed) for seed in range(3)]
     kept: list[int] = []
@@ -75,7 +75,7 @@ def test_one_map_is_kept_for_the_gradient() -> None:
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_maps_keep_their_type_where_autocast_narrows_them(kind: torch.dtype) -> None:
+def test_maps_keep_their_type_under_autocast(kind: torch.dtype) -> None:
     x = torch.randn(2, 3, 4, 5, dtype=kind, requires_grad=True)
     vectors = [vector(x.float(), seed) for seed in range(3)]
     with torch.autocast("cpu", torch.bfloat16), GpuAutocast():

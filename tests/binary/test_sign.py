@@ -1,4 +1,4 @@
-"""Signs and standardised weights: two values, the papers' gradients, and filters at their limits."""
+"""Signs and standardised weights: values, surrogate gradients, and edge cases."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.sign import STE, Approx, Gradient, Ste, Tanh, rsign, sign
 from evo_bnas.binary.weights import effective, initial, standardise
-from evo_bnas.network.blueprint import Spec
+from evo_bnas.network.node import Spec
 from tests.support.maps import like, maps, vector
 
 GRADIENTS: tuple[Gradient, ...] = (STE, Ste(1.5), Approx(), Tanh(0.01), Tanh(1.0), Tanh(10.0))
@@ -18,7 +18,7 @@ gradients = pytest.mark.parametrize("gradient", GRADIENTS, ids=str)
 
 
 def surrogate(x: Tensor, gradient: Gradient) -> Tensor:
-    """The function that a paper derives in the place of the sign."""
+    """The function whose derivative a paper uses for the sign."""
     if isinstance(gradient, Ste):
         return x.clamp(-gradient.clip, gradient.clip)
     if isinstance(gradient, Approx):
@@ -28,11 +28,11 @@ def surrogate(x: Tensor, gradient: Gradient) -> Tensor:
 
 def gradient_of_sign(values: list[float], gradient: Gradient) -> Tensor:
     x = torch.tensor(values, requires_grad=True)
-    # A gradient from behind that differs from entry to entry.
-    behind = torch.arange(1.0, len(values) + 1)
-    (sign(x, gradient) * behind).sum().backward()
+    # An incoming gradient that differs from entry to entry.
+    incoming = torch.arange(1.0, len(values) + 1)
+    (sign(x, gradient) * incoming).sum().backward()
     assert x.grad is not None
-    return x.grad / behind
+    return x.grad / incoming
 
 
 @gradients
@@ -58,35 +58,35 @@ def test_a_sign_keeps_type_and_shape(gradient: Gradient, kind: torch.dtype) -> N
 
 
 @given(floats)
-def test_straight_through_passes_where_the_input_is_at_most_one(values: list[float]) -> None:
+def test_straight_through_passes_gradients_of_inputs_up_to_1(values: list[float]) -> None:
     expected = [1.0 if abs(value) <= 1 else 0.0 for value in values]
     assert gradient_of_sign(values, STE).tolist() == expected
 
 
 @given(floats)
-def test_approx_sign_falls_off_to_both_sides(values: list[float]) -> None:
+def test_the_gradient_of_approx_sign_falls_linearly_on_both_sides(values: list[float]) -> None:
     expected = torch.tensor([max(2 - 2 * abs(value), 0.0) for value in values])
     torch.testing.assert_close(gradient_of_sign(values, Approx()), expected)
 
 
 @given(floats, st.floats(0.01, 10))
-def test_a_tanh_keeps_the_gradient_of_a_weight_at_0(values: list[float], t: float) -> None:
+def test_the_gradient_of_tanh_is_largest_at_0(values: list[float], t: float) -> None:
     assert gradient_of_sign([0.0], Tanh(t)).item() == pytest.approx(max(1.0, t))
     assert gradient_of_sign(values, Tanh(t)).max() <= max(1.0, t) * (1 + 1e-6)
 
 
 @gradients
 @given(maps())
-def test_the_gradient_is_that_of_the_surrogate(gradient: Gradient, x: Tensor) -> None:
-    behind, shift = like(x), vector(x, 1)
+def test_the_gradient_equals_that_of_the_surrogate(gradient: Gradient, x: Tensor) -> None:
+    incoming, shift = like(x), vector(x, 1)
     x.requires_grad_()
-    expected = torch.autograd.grad(surrogate(x + shift[:, None, None], gradient), (x, shift), behind)
-    torch.testing.assert_close(torch.autograd.grad(rsign(x, shift, gradient), (x, shift), behind), expected)
-    (alone,) = torch.autograd.grad(surrogate(x, gradient), x, behind)
-    torch.testing.assert_close(torch.autograd.grad(sign(x, gradient), x, behind)[0], alone)
+    expected = torch.autograd.grad(surrogate(x + shift[:, None, None], gradient), (x, shift), incoming)
+    torch.testing.assert_close(torch.autograd.grad(rsign(x, shift, gradient), (x, shift), incoming), expected)
+    (alone,) = torch.autograd.grad(surrogate(x, gradient), x, incoming)
+    torch.testing.assert_close(torch.autograd.grad(sign(x, gradient), x, incoming)[0], alone)
 
 
-def test_gradients_are_made_for_what_needs_them() -> None:
+def test_only_required_gradients_are_computed() -> None:
     x, shift = torch.randn(2, 3, 4, 5), torch.randn(3)
     (alone,) = torch.autograd.grad(rsign(x, shift.requires_grad_(), STE).sum(), shift)
     (maps_alone,) = torch.autograd.grad(rsign(x.requires_grad_(), shift.detach(), STE).sum(), x)
@@ -95,7 +95,7 @@ def test_gradients_are_made_for_what_needs_them() -> None:
 
 
 @gradients
-def test_a_sign_keeps_its_input_and_no_other_maps(gradient: Gradient) -> None:
+def test_only_the_input_map_is_saved_for_the_gradient(gradient: Gradient) -> None:
     x, shift = torch.randn(2, 3, 4, 5, requires_grad=True), torch.randn(3, requires_grad=True)
     kept: list[int] = []
 
@@ -108,7 +108,7 @@ def test_a_sign_keeps_its_input_and_no_other_maps(gradient: Gradient) -> None:
     assert set(kept) <= {x.data_ptr(), shift.data_ptr()}
 
 
-def test_a_shift_does_not_widen_the_maps() -> None:
+def test_a_float32_shift_keeps_the_type_of_the_maps() -> None:
     x = torch.randn(2, 3, 4, 5, dtype=torch.bfloat16, requires_grad=True)
     shift = torch.randn(3, requires_grad=True)
     y = rsign(x, shift, Approx())
@@ -118,7 +118,7 @@ def test_a_shift_does_not_widen_the_maps() -> None:
     assert (y.dtype, x.grad.dtype, shift.grad.dtype) == (torch.bfloat16, torch.bfloat16, torch.float32)
 
 
-def test_a_mode_names_the_gradients_of_activations_and_weights() -> None:
+def test_a_mode_sets_the_gradients_of_activations_and_weights() -> None:
     assert Mode(sign_gradient="approx").activation_gradient == Approx()
     assert Mode(sign_gradient="ste", clip=1.5).activation_gradient == Ste(1.5)
     assert Mode(sign_gradient="tanh", t=3.0).activation_gradient == Tanh(3.0)
@@ -135,7 +135,7 @@ def test_standardised_filters_have_zero_mean_and_unit_deviation(
     latent = torch.randn(channels, cin, kernel, kernel, generator=generator) * 3 + 1
     filters = standardise(latent).flatten(1)
     assert filters.mean(1).abs().max() < 1e-4
-    # The eps is felt where all weights of a small filter happen to be close.
+    # The eps matters if all weights of a small filter happen to be close.
     variance = latent.flatten(1).var(1, correction=0)
     torch.testing.assert_close(filters.var(1, correction=0), variance / (variance + 1e-10))
 
@@ -147,21 +147,21 @@ def test_standardised_filters_have_zero_mean_and_unit_deviation(
     st.sampled_from([2, 4]),
     st.integers(0, 2**31),
 )
-def test_the_gradient_of_standardised_filters_is_that_of_its_formula(
+def test_the_gradient_of_standardised_filters_equals_that_of_the_formula(
     channels: int, cin: int, kernel: int, dim: int, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     shape = (channels, cin, kernel, kernel)[:dim]
     latent = torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
-    behind = torch.randn(shape, generator=generator, dtype=torch.float64)
+    incoming = torch.randn(shape, generator=generator, dtype=torch.float64)
     dims = tuple(range(1, dim))
     variance, mean = torch.var_mean(latent, dims, correction=0, keepdim=True)
     plain = (latent - mean) / (variance + 1e-10).sqrt()
     torch.testing.assert_close(standardise(latent), plain)
-    (expected,) = torch.autograd.grad(plain, latent, behind)
-    (found,) = torch.autograd.grad(standardise(latent), latent, behind)
-    # A filter of one weight has no deviation: 1/eps times the rounding of 0.
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+    (expected,) = torch.autograd.grad(plain, latent, incoming)
+    (result,) = torch.autograd.grad(standardise(latent), latent, incoming)
+    # A filter of one weight has no deviation, so rounding errors are divided by eps.
+    torch.testing.assert_close(result, expected, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_the_gradient_of_standardised_filters_is_that_of_its_formula(
     [torch.full((2, 1, 1, 1), 0.3), torch.full((2, 4, 3, 3), -7.0), torch.zeros(1, 2, 1, 1)],
     ids=["one weight", "constant", "zero"],
 )
-def test_a_filter_without_deviation_stays_finite(latent: torch.Tensor) -> None:
+def test_a_filter_without_deviation_gives_finite_values(latent: torch.Tensor) -> None:
     latent = latent.clone().requires_grad_()
     standard = standardise(latent)
     assert standard.isfinite().all()
@@ -180,7 +180,7 @@ def test_a_filter_without_deviation_stays_finite(latent: torch.Tensor) -> None:
     assert set(binary.flatten().tolist()) <= {-1.0, 1.0}
 
 
-def test_weights_are_binary_real_or_left_alone() -> None:
+def test_effective_weights_are_binary_standardised_or_unchanged() -> None:
     latent = torch.randn(4, 3, 3, 3)
     assert set(effective(latent, 1, "binary").flatten().tolist()) == {-1.0, 1.0}
     assert torch.equal(effective(latent, 1, "real"), standardise(latent))
@@ -188,7 +188,7 @@ def test_weights_are_binary_real_or_left_alone() -> None:
     assert effective(latent, 32, "binary") is latent
 
 
-def test_new_tensors_are_drawn_by_role() -> None:
+def test_the_role_of_a_tensor_sets_its_initial_values() -> None:
     generator = torch.Generator().manual_seed(0)
     weight = initial(Spec("weight", (8, 4, 3, 3), 1, "weight"), generator)
     assert 0.9 / 6 < weight.abs().max() <= 1 / 6

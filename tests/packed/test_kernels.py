@@ -1,8 +1,9 @@
-"""Packed programs against torch's evaluation of the same inference form."""
+"""Packed programs, compared with torch's evaluation of the same inference form."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,16 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis import packed_speed
-from evo_bnas.binary.fold import Statistics, Tensors
+from evo_bnas.binary.fold import Statistics
 from evo_bnas.binary.network import Network
-from evo_bnas.network.blueprint import Blueprint, Node, Step
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node, NodeStep
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
 from evo_bnas.packed.layout import layout, pack_signs, unpack_signs
 from evo_bnas.packed.stem import trunk
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
-from tests.binary.test_execute import AFTERS, drawn, own, pictures, shaken
+from tests.support.blueprints import AFTERS, blueprint_of
+from tests.support.networks import random_images, random_network, tensors_of
 from tests.support.strategies import SPACES, architectures
 
 SMALL = [space for name, space in SPACES.items() if name.endswith("-8")]
@@ -30,7 +33,7 @@ SMALL = [space for name, space in SPACES.items() if name.endswith("-8")]
 
 @st.composite
 def convolutions(draw: st.DrawFn) -> tuple[Blueprint, int]:
-    """One binary convolution of any measure, with a shortcut or without."""
+    """A binary convolution of any size, sometimes followed by one that adds a tiled shortcut."""
     groups = draw(st.sampled_from([1, 1, 2, 3, 4, 5, 6, 8, 12]))
     cin = groups * draw(st.integers(1, 200 // groups))
     channels = groups * draw(st.integers(1, 200 // groups))
@@ -57,34 +60,34 @@ def convolutions(draw: st.DrawFn) -> tuple[Blueprint, int]:
         after=after,
     )
     nodes = [node]
-    if tile:  # a second one, that reads the first's signs and adds a part of its map or more than it
+    if tile:  # the second convolution reads the signs of the first, and adds its map cut or repeated
         wide = draw(st.integers(1, 100))
         nodes += [
             Node("tile", "tile", (1,), (wide, *shape[1:])),
             Node("next", "conv", (1, 2), (wide, *shape[1:]), cin=channels, weight_bits=1, input_bits=1,
                  after=("norm", "add", "rprelu")),
         ]  # fmt: skip
-    return drawn(*nodes, image=(cin, height, width)), draw(st.integers(0, 1000))
+    return blueprint_of(*nodes, image=(cin, height, width)), draw(st.integers(0, 1000))
 
 
 @given(convolutions())
 @settings(max_examples=80)
-def test_a_binary_convolution_is_torchs_to_the_last_bit(drawing: tuple[Blueprint, int]) -> None:
+def test_a_binary_convolution_equals_torch_bit_for_bit(drawing: tuple[Blueprint, int]) -> None:
     blueprint, seed = drawing
-    network, _ = shaken(blueprint, seed)
-    x = pictures(blueprint, 2, seed)
-    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), torch_of(network, x))
+    network, _ = random_network(blueprint, seed)
+    x = random_images(blueprint, 2, seed)
+    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), run_torch(network, x))
 
 
 @pytest.mark.parametrize("after", AFTERS, ids="-".join)
-def test_every_epilogue_rounds_as_torch_does(after: tuple[Step, ...]) -> None:
+def test_every_epilogue_equals_torch_bit_for_bit(after: tuple[NodeStep, ...]) -> None:
     node = Node(
         "conv", "conv", (0, 0) if "add" in after else (0,), (20, 7, 5), cin=20, kernel=3, weight_bits=1,
         input_bits=1, after=after,
     )  # fmt: skip
-    network, _ = shaken(drawn(node, image=(20, 7, 5)))
-    x = pictures(network.blueprint)
-    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), torch_of(network, x))
+    network, _ = random_network(blueprint_of(node, image=(20, 7, 5)))
+    x = random_images(network.blueprint)
+    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), run_torch(network, x))
 
 
 @given(
@@ -95,15 +98,15 @@ def test_every_epilogue_rounds_as_torch_does(after: tuple[Step, ...]) -> None:
     st.integers(1, 70),
     st.sampled_from([(), ("norm",), ("norm", "relu")]),
 )
-def test_a_pool_is_torchs_to_the_last_bit(
-    op: str, window: tuple[int, int], height: int, width: int, channels: int, after: tuple[Step, ...]
+def test_a_pool_equals_torch_bit_for_bit(
+    op: str, window: tuple[int, int], height: int, width: int, channels: int, after: tuple[NodeStep, ...]
 ) -> None:
     kernel, stride = window
     shape = (channels, -(-height // stride), -(-width // stride))
     node = Node("pool", op, (0,), shape, kernel=kernel, stride=stride, after=after)  # type: ignore[arg-type]
-    network, _ = shaken(drawn(node, image=(channels, height, width)))
-    x = pictures(network.blueprint)
-    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), torch_of(network, x))
+    network, _ = random_network(blueprint_of(node, image=(channels, height, width)))
+    x = random_images(network.blueprint)
+    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), run_torch(network, x))
 
 
 @given(
@@ -115,13 +118,13 @@ def test_a_pool_is_torchs_to_the_last_bit(
     st.sampled_from([(), ("shift",), ("norm",)]),
     st.integers(1, 9),
 )
-def test_a_convolution_with_real_weights_or_inputs_is_torchs_up_to_rounding(
+def test_a_convolution_with_real_weights_or_inputs_equals_torch_up_to_rounding(
     groups: int,
     kernel: int,
     stride: int,
     pad: int,
     bits: tuple[int, int],
-    before: tuple[Step, ...],
+    before: tuple[NodeStep, ...],
     size: int,
 ) -> None:
     out = -(-size // stride)
@@ -129,18 +132,18 @@ def test_a_convolution_with_real_weights_or_inputs_is_torchs_up_to_rounding(
         "conv", "conv", (0,), (24, out, out), cin=12, kernel=kernel, stride=stride, groups=groups, pad=pad,
         weight_bits=bits[0], input_bits=bits[1], before=before, after=("norm",),
     )  # fmt: skip
-    network, _ = shaken(drawn(node, image=(12, size, size)))
-    x = pictures(network.blueprint)
-    found, expected = compile_network(network).run(x.numpy()), torch_of(network, x)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    network, _ = random_network(blueprint_of(node, image=(12, size, size)))
+    x = random_images(network.blueprint)
+    result, expected = compile_network(network).run(x.numpy()), run_torch(network, x)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("bits", [1, 32])
 def test_a_dense_layer_adds_its_bias(bits: int) -> None:
     node = Node("dense", "dense", (0,), (5, 1, 1), cin=70, weight_bits=bits, input_bits=bits)
-    network, _ = shaken(drawn(node, image=(70, 1, 1)))
-    x = pictures(network.blueprint)
-    np.testing.assert_allclose(compile_network(network).run(x.numpy()), torch_of(network, x), 1e-4, 1e-5)
+    network, _ = random_network(blueprint_of(node, image=(70, 1, 1)))
+    x = random_images(network.blueprint)
+    np.testing.assert_allclose(compile_network(network).run(x.numpy()), run_torch(network, x), 1e-4, 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -153,10 +156,10 @@ def test_a_dense_layer_adds_its_bias(bits: int) -> None:
     ],
     ids=["tile", "cut", "concat", "sum"],
 )
-def test_a_join_is_torchs_to_the_last_bit(node: Node) -> None:
-    network, _ = shaken(drawn(node))
-    x = pictures(network.blueprint)
-    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), torch_of(network, x))
+def test_a_join_equals_torch_bit_for_bit(node: Node) -> None:
+    network, _ = random_network(blueprint_of(node))
+    x = random_images(network.blueprint)
+    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), run_torch(network, x))
 
 
 @pytest.mark.parametrize("narrow", [24, 48])
@@ -167,50 +170,50 @@ def test_a_shortcut_of_fewer_channels_is_repeated(narrow: int) -> None:
         Node("next", "conv", (1, 2), (100, 7, 9), cin=narrow, weight_bits=1, input_bits=1,
              after=("norm", "add", "rprelu")),
     )  # fmt: skip
-    network, _ = shaken(drawn(*nodes, image=(8, 7, 9)))
-    x = pictures(network.blueprint)
-    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), torch_of(network, x))
+    network, _ = random_network(blueprint_of(*nodes, image=(8, 7, 9)))
+    x = random_images(network.blueprint)
+    np.testing.assert_array_equal(compile_network(network).run(x.numpy()), run_torch(network, x))
 
 
 @pytest.mark.parametrize("bias", [0.5, 0.0, -0.5])
-def test_a_norm_without_gain_gives_a_constant_sign(bias: float) -> None:
+def test_a_norm_with_zero_gain_gives_a_constant_sign(bias: float) -> None:
     node = Node("conv", "conv", (0,), (6, 7, 5), cin=4, weight_bits=1, input_bits=1, before=("norm",))
-    network, _ = shaken(drawn(node))
+    network, _ = random_network(blueprint_of(node))
     with torch.no_grad():
         network.get_parameter("conv.before.gain").zero_()
         network.get_parameter("conv.before.bias").fill_(bias)
-    x = pictures(network.blueprint)
-    found = compile_network(network).run(x.numpy())
-    np.testing.assert_array_equal(found, torch_of(network, x))
-    assert np.ptp(found, axis=0).max() == 0  # every image has the same signs
+    x = random_images(network.blueprint)
+    result = compile_network(network).run(x.numpy())
+    np.testing.assert_array_equal(result, run_torch(network, x))
+    assert np.ptp(result, axis=0).max() == 0  # every image has the same signs
 
 
 @given(st.data())
 @settings(max_examples=40)
-def test_between_real_convolutions_a_network_is_torchs_to_the_last_bit(data: st.DataObject) -> None:
+def test_between_real_convolutions_a_network_equals_torch_bit_for_bit(data: st.DataObject) -> None:
     space = data.draw(st.sampled_from(SMALL))
     blueprint = space.draw(data.draw(architectures(space)))
     seed = data.draw(st.integers(0, 1000))
     for part in trunks(blueprint):
-        network, _ = shaken(part, seed)
-        x = pictures(part, 3, seed)
-        np.testing.assert_array_equal(compile_network(network).run(x.numpy()), torch_of(network, x))
+        network, _ = random_network(part, seed)
+        x = random_images(part, 3, seed)
+        np.testing.assert_array_equal(compile_network(network).run(x.numpy()), run_torch(network, x))
 
 
 @pytest.mark.parametrize("space", SMALL, ids=lambda space: space.name)
-def test_whole_networks_classify_as_torch_does(space: Space) -> None:
+def test_whole_networks_classify_like_torch(space: Space) -> None:
     rng = np.random.default_rng(0)
     for architecture in (space.largest(), space.sample(rng)):
         network, x = calibrated(space, architecture, 200)
-        found, expected = compile_network(network).run(x.numpy()), torch_of(network, x)
-        near = np.abs(found - expected).max(1) <= 1e-4 * np.abs(expected).max(1)
+        result, expected = compile_network(network).run(x.numpy()), run_torch(network, x)
+        near = np.abs(result - expected).max(1) <= 1e-4 * np.abs(expected).max(1)
         assert near.mean() >= 0.98
         best = np.sort(expected, 1)
         clear = best[:, -1] - best[:, -2] > 1e-3
-        assert (found.argmax(1) == expected.argmax(1))[clear].all()
+        assert (result.argmax(1) == expected.argmax(1))[clear].all()
 
 
-def test_results_do_not_depend_on_threads_or_on_which_images_run_together() -> None:
+def test_results_do_not_depend_on_threads_or_chunks() -> None:
     space = SPACES["elastic-8"]
     network, x = calibrated(space, space.largest(), 50)
     program = compile_network(network)
@@ -221,7 +224,7 @@ def test_results_do_not_depend_on_threads_or_on_which_images_run_together() -> N
 
 
 def test_images_of_another_shape_are_refused() -> None:
-    network, _ = shaken(drawn(Node("mean", "mean", (0,), (4, 1, 1))))
+    network, _ = random_network(blueprint_of(Node("mean", "mean", (0,), (4, 1, 1))))
     with pytest.raises(ValueError, match=r"\(4, 7, 5\)"):
         compile_network(network).run(np.zeros((1, 3, 7, 5), np.float32))
 
@@ -232,23 +235,23 @@ def test_a_network_without_statistics_is_not_compiled() -> None:
         compile_network(Network(space.draw(space.smallest())))
 
 
-def test_registers_are_used_again() -> None:
+def test_registers_are_reused() -> None:
     space = SPACES["group-mobile-8"]
-    network, _ = shaken(space.draw(space.largest()))
+    network, _ = random_network(space.draw(space.largest()))
     program = compile_network(network)
     assert len(program.registers) <= 5 < len(program.steps)
 
 
 @given(convolutions())
-def test_windows_of_a_group_fill_their_words_whatever_the_groups(drawing: tuple[Blueprint, int]) -> None:
-    network, _ = shaken(drawing[0])
+def test_windows_fill_their_words_for_any_number_of_groups(drawing: tuple[Blueprint, int]) -> None:
+    network, _ = random_network(drawing[0])
     step = compile_network(network).steps[1]
     assert step.weight is not None
     assert layout(step).windows.depth == -(-step.weight[0].size // 64)
 
 
 @given(st.integers(1, 200), st.integers(0, 1000))
-def test_packed_signs_are_unpacked_as_they_were(channels: int, seed: int) -> None:
+def test_unpacking_inverts_packing(channels: int, seed: int) -> None:
     signs = np.random.default_rng(seed).random((3, channels)) < 0.5
     words = pack_signs(signs)
     assert words.shape == (3, -(-channels // 64))
@@ -256,10 +259,10 @@ def test_packed_signs_are_unpacked_as_they_were(channels: int, seed: int) -> Non
 
 
 @pytest.mark.parametrize("space", SMALL, ids=lambda space: space.name)
-def test_calibration_measures_what_torch_measures(space: Space) -> None:
+def test_calibration_measures_the_same_statistics_as_torch(space: Space) -> None:
     architecture = space.sample(np.random.default_rng(1))
     network = Network(space.draw(architecture), seed=3)
-    x = pictures(network.blueprint, 70)
+    x = random_images(network.blueprint, 70)
     assert_near(packed_statistics(network, x, 32), calibrate(network.run, x, 32))
 
 
@@ -268,22 +271,22 @@ def test_calibration_measures_what_torch_measures(space: Space) -> None:
     st.sampled_from(AFTERS).filter(lambda after: "norm" in after),
     st.sampled_from([(1, 1), (32, 32)]),
 )
-def test_every_norm_is_measured_where_it_stands(
-    before: tuple[Step, ...], after: tuple[Step, ...], bits: tuple[int, int]
+def test_every_norm_is_measured_at_its_place(
+    before: tuple[NodeStep, ...], after: tuple[NodeStep, ...], bits: tuple[int, int]
 ) -> None:
     node = Node(
         "conv", "conv", (0, 0) if "add" in after else (0,), (4, 7, 5), cin=4, kernel=3, weight_bits=bits[0],
         input_bits=bits[1], before=before, after=after,
     )  # fmt: skip
-    network, _ = shaken(drawn(node))
-    x = pictures(network.blueprint, 16)
+    network, _ = random_network(blueprint_of(node))
+    x = random_images(network.blueprint, 16)
     assert_near(packed_statistics(network, x, 8), calibrate(network.run, x, 8))
 
 
 def test_calibration_does_not_depend_on_threads() -> None:
     space = SPACES["elastic-8"]
     network = Network(space.draw(space.largest()))
-    x = pictures(network.blueprint, 64)
+    x = random_images(network.blueprint, 64)
     one, three = (packed_statistics(network, x, 16, threads) for threads in (1, 3))
     assert all(torch.equal(one[name], three[name]) for name in one)
 
@@ -298,7 +301,7 @@ def test_the_study_of_speed_prints_its_figures(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("space", SMALL, ids=lambda space: space.name)
-def test_the_peer_of_the_study_computes_the_same(space: Space) -> None:
+def test_the_torch_version_in_the_study_computes_the_same(space: Space) -> None:
     network, x = calibrated(space, space.smallest(), 8)
     torch.testing.assert_close(packed_speed.in_torch(network, torch.float32)(x), network(x).detach())
     part = trunk(network.blueprint)
@@ -306,33 +309,31 @@ def test_the_peer_of_the_study_computes_the_same(space: Space) -> None:
     assert not any(node.name == "stem" for node in part.nodes)
 
 
-def torch_of(network: Network, x: Tensor) -> NDArray[np.float32]:
+def run_torch(network: Network, x: Tensor) -> NDArray[np.float32]:
     with torch.no_grad():
         return network(x).numpy()
 
 
 def calibrated(space: Space, architecture: Architecture, images: int) -> tuple[Network, Tensor]:
     network = Network(space.draw(architecture), seed=2)
-    x = pictures(network.blueprint, images)
+    x = random_images(network.blueprint, images)
     network.set_statistics(calibrate(network.run, x, images))
     return network.eval(), x
 
 
 def packed_statistics(network: Network, x: Tensor, batch: int, threads: int = 1) -> Statistics:
-    def tensors_of(node: Node) -> Tensors:
-        return own(network, node)
-
-    return calibrate_packed(network.blueprint, tensors_of, x.numpy(), batch, threads=threads)
+    own = partial(tensors_of, network)
+    return calibrate_packed(network.blueprint, own, x.numpy(), batch, threads=threads)
 
 
-def assert_near(found: Statistics, expected: Statistics) -> None:
-    assert found.keys() == expected.keys()
+def assert_near(result: Statistics, expected: Statistics) -> None:
+    assert result.keys() == expected.keys()
     for name in expected:
-        torch.testing.assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5, msg=name)
+        torch.testing.assert_close(result[name], expected[name], rtol=1e-5, atol=1e-5, msg=name)
 
 
 def trunks(blueprint: Blueprint) -> Iterator[Blueprint]:
-    """The parts of a network between its real convolutions, and before its mean, as networks."""
+    """The parts of a network between its real convolutions, and up to its mean, as networks."""
     nodes = blueprint.nodes
     cuts = [index for index, node in enumerate(nodes) if node.op == "conv" and node.weight_bits == 32]
     end = next(index for index, node in enumerate(nodes) if node.op == "mean")

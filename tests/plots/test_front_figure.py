@@ -1,3 +1,5 @@
+"""The figure of a front."""
+
 from pathlib import Path
 
 import matplotlib.image
@@ -7,15 +9,23 @@ import pytest
 from evo_bnas.archive.pick import pick
 from evo_bnas.errors import UsageError
 from evo_bnas.plots.front import plot_front
-from tests.archive.test_pick import THREE, found
+
+Row = tuple[str, float, float]  # key, error, ops
+THREE: tuple[Row, ...] = (("small", 0.0525, 6_208), ("middle", 0.0500, 20_000), ("large", 0.0475, 90_000))
+
+
+def scored(*rows: Row) -> pd.DataFrame:
+    """The archive's frame of successful scores."""
+    frame = pd.DataFrame(rows, columns=["key", "error", "ops"])
+    return frame.assign(
+        id=range(len(rows)), status="ok", params=frame["ops"] / 2, size_bits=8 * frame["ops"], correct=""
+    )
 
 
 @pytest.mark.parametrize("x", ["ops", "size_bits"])
 @pytest.mark.parametrize("rows", [THREE, THREE[:1]])
-def test_a_front_is_drawn_with_its_pick(
-    tmp_path: Path, rows: tuple[tuple[str, float, float]], x: str
-) -> None:
-    frame = found(*rows)
+def test_a_front_is_drawn_with_its_pick(tmp_path: Path, rows: tuple[Row, ...], x: str) -> None:
+    frame = scored(*rows)
     path = tmp_path / "front.png"
     plot_front(frame, path, pick=pick(frame, {}), x=x)
     assert path.read_bytes().startswith(b"\x89PNG")
@@ -27,8 +37,8 @@ def test_a_front_is_drawn_with_its_pick(
     assert [file.name for file in tmp_path.iterdir()] == ["front.png"]
 
 
-def test_what_is_beyond_a_limit_is_drawn_but_not_on_the_front(tmp_path: Path) -> None:
-    frame = found(*THREE)
+def test_networks_beyond_a_limit_are_drawn_but_not_on_the_front(tmp_path: Path) -> None:
+    frame = scored(*THREE)
     limits = {"ops": float(frame["ops"].median())}
     plot_front(frame, tmp_path / "all.png")
     plot_front(frame, tmp_path / "limited.png", limits=limits)
@@ -40,15 +50,15 @@ def test_what_is_beyond_a_limit_is_drawn_but_not_on_the_front(tmp_path: Path) ->
 
 
 def test_failed_networks_are_not_drawn(tmp_path: Path) -> None:
-    frame = found(*THREE, ("broken", 0.9, 1))
+    frame = scored(*THREE, ("broken", 0.9, 1))
     frame.loc[3, "status"] = "failed"
-    plot_front(found(*THREE), tmp_path / "without.png")
+    plot_front(scored(*THREE), tmp_path / "without.png")
     plot_front(frame, tmp_path / "with.png")
     assert (tmp_path / "with.png").read_bytes() == (tmp_path / "without.png").read_bytes()
 
 
-def test_an_archive_without_success_cannot_be_drawn(tmp_path: Path) -> None:
-    frame: pd.DataFrame = found(*THREE).assign(status="failed")
+def test_an_archive_without_scores_is_refused(tmp_path: Path) -> None:
+    frame: pd.DataFrame = scored(*THREE).assign(status="failed")
     with pytest.raises(UsageError, match="nothing to draw"):
         plot_front(frame, tmp_path / "front.png")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Where the boxes and lines of a network's picture go, and what the picture says."""
+"""The drawing of a network: its geometry, its text, its files."""
 
 from itertools import combinations, pairwise
 from math import isclose
@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evo_bnas.network.blueprint import Blueprint, Node
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node
+from evo_bnas.plots.network.drawing import draw_network
+from evo_bnas.plots.network.labels import forms, kind, operation, percent
 from evo_bnas.plots.network.layout import Box, Layout, lay_out
-from evo_bnas.plots.network.picture import draw_network
-from evo_bnas.plots.network.words import forms, kind, operation, percent
 from evo_bnas.space.sketch import Sketch
 from tests.support.strategies import SPACES, architectures, spaces
 
@@ -31,7 +32,7 @@ def networks(draw: st.DrawFn) -> Blueprint:
 
 @st.composite
 def tangles(draw: st.DrawFn) -> Blueprint:
-    """Any blueprint: every node reads earlier ones as it likes, and its name puts it into any block."""
+    """Any blueprint: nodes read arbitrary earlier ones, and their names put them into arbitrary blocks."""
     sketch = Sketch((4, 8, 8))
     for number in range(draw(st.integers(1, 14))):
         name = draw(st.sampled_from(["", "c1.", "c2.", "s1.b1.", "s1.b2."])) + f"n{number}"
@@ -103,7 +104,7 @@ def test_every_edge_is_a_line_from_box_to_box(blueprint: Blueprint) -> None:
 
 @settings(max_examples=60)
 @given(any_blueprint)
-def test_lines_touch_no_foreign_box(blueprint: Blueprint) -> None:
+def test_lines_touch_only_the_boxes_that_they_connect(blueprint: Blueprint) -> None:
     layout = lay_out(blueprint)
     for line in layout.lines:
         for (x0, y0), (x1, y1) in pairwise(line.points):
@@ -128,7 +129,7 @@ def test_panels_hold_the_nodes_of_one_resolution(blueprint: Blueprint) -> None:
 
 
 def stream(layout: Layout, blueprint: Blueprint) -> list[float]:
-    """How far every line from weights to weights leads to the side."""
+    """The horizontal extent of every line from a node with weights to another."""
     weighted = [kind(node) != "plain" for node in blueprint.nodes]
     return [
         abs(line.points[0][0] - line.points[-1][0])
@@ -138,7 +139,7 @@ def stream(layout: Layout, blueprint: Blueprint) -> list[float]:
 
 
 @pytest.mark.parametrize("name", ["elastic-8", "group-mobile-224", "elastic-resnet-32", "op-chain-224"])
-def test_the_stream_of_a_chain_is_straight(name: str) -> None:
+def test_lines_between_the_layers_of_a_chain_are_straight(name: str) -> None:
     blueprint = SPACES[name].draw(SPACES[name].largest())
     straight = stream(lay_out(blueprint), blueprint)
     assert len(straight) > 5
@@ -146,7 +147,7 @@ def test_the_stream_of_a_chain_is_straight(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["elastic-8", "op-chain-8", "binary-cell-8"])
-def test_every_node_is_named_once_in_the_drawing(name: str, tmp_path: Path) -> None:
+def test_every_node_appears_once_with_its_name(name: str, tmp_path: Path) -> None:
     space = SPACES[name]
     architecture = space.largest()
     blueprint = space.draw(architecture)
@@ -164,7 +165,7 @@ def test_every_node_is_named_once_in_the_drawing(name: str, tmp_path: Path) -> N
         assert texts.count(f"{height}×{width}") == 1
 
 
-def test_equal_networks_are_equal_bytes(tmp_path: Path) -> None:
+def test_equal_networks_give_equal_bytes(tmp_path: Path) -> None:
     space = SPACES["op-chain-8"]
     architecture = space.smallest()
     first, again = ([tmp_path / f"{n}.{form}" for form in ("svg", "png")] for n in ("first", "again"))
@@ -190,7 +191,7 @@ def test_a_network_without_ops_is_drawn(tmp_path: Path) -> None:
     assert "mean" in (tmp_path / "network.svg").read_text()
 
 
-def test_a_box_says_what_its_node_computes() -> None:
+def test_the_label_of_a_box_describes_its_operation() -> None:
     conv = Node("c", "conv", (0,), (64, 4, 4), cin=32, kernel=3, stride=2, groups=4, dilation=2)
     assert operation(conv) == "3×3 g4 d2 /2  32→64"
     assert operation(Node("p", "pool_avg", (0,), (8, 4, 4), kernel=2, stride=2)) == "avg 2×2 /2  8"
@@ -200,7 +201,7 @@ def test_a_box_says_what_its_node_computes() -> None:
     ]  # fmt: skip
 
 
-def test_the_legend_gives_the_order_of_steps() -> None:
+def test_the_legend_lists_the_steps_of_every_form() -> None:
     space = SPACES["elastic-8"]
     blueprint = space.draw(space.largest())
     assert forms(blueprint) == [

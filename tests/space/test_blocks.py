@@ -8,15 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evo_bnas.network.blueprint import Node, Step
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import Node, NodeStep
 from evo_bnas.network.objectives import exact_objectives
 from evo_bnas.space.blocks import BLOCKS
 from evo_bnas.space.catalogue import build
 from evo_bnas.space.genes import Space
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import Supernet
-from tests.binary.test_execute import counted
+from tests.support.blueprints import macs_by_torch
 from tests.support.strategies import architectures
 
 
@@ -60,7 +60,7 @@ def binary(space: Space) -> list[Node]:
         ("choice", ("shift",), ("prelu", "norm", "add")),
     ],
 )
-def test_the_steps_of_a_block(block: str, before: tuple[Step, ...], after: tuple[Step, ...]) -> None:
+def test_the_steps_of_a_block(block: str, before: tuple[NodeStep, ...], after: tuple[NodeStep, ...]) -> None:
     assert {(node.before, node.after) for node in binary(chain(block))} == {(before, after)}
 
 
@@ -74,7 +74,7 @@ def test_a_block_costs_what_torch_counts_and_shares_weights(block: str, data: st
     blueprint = space.draw(architecture)
     found = cost(blueprint)
     assert space.costs(architecture) == exact_objectives(found)
-    assert counted(blueprint) == found.bops + found.flops
+    assert macs_by_torch(blueprint) == found.bops + found.flops
     images = torch.randn(4, *space.image, generator=torch.Generator().manual_seed(0))
     statistics = calibrate(partial(shared, architecture=architecture), images, 4)
     network = shared.extract(architecture, statistics).eval()

@@ -16,8 +16,9 @@ from evo_bnas.binary.execute import BatchStatistics, Mode, execute
 from evo_bnas.binary.network import Network
 from evo_bnas.binary.weights import Weights
 from evo_bnas.errors import UsageError
-from evo_bnas.network.blueprint import Blueprint, tensors
+from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import tensors
 from evo_bnas.network.objectives import EXACT, exact_objectives
 from evo_bnas.search.breeding import Breeding
 from evo_bnas.search.problem import Problem
@@ -29,9 +30,9 @@ from evo_bnas.space.cell_text import Cell, read
 from evo_bnas.space.genes import Architecture, Genes, Space
 from evo_bnas.space.operations import OPERATIONS as TABLE
 from evo_bnas.supernet.supernet import Supernet
-from tests.binary.test_execute import counted
-from tests.supernet.test_supernet import assert_extracted_equals, images, shaken
+from tests.support.blueprints import macs_by_torch
 from tests.support.strategies import architectures, genes
+from tests.support.supernets import assert_extracted_equals, images_for, random_supernet
 
 TINY: dict[str, Any] = {
     "family": "cell",
@@ -160,14 +161,14 @@ def test_every_network_runs_and_costs_what_torch_counts(drawn: tuple[Space, Gene
     space, raw = drawn
     architecture = space.architecture(raw)
     blueprint = space.draw(architecture)
-    logits = Network(blueprint).train()(images(space, 2))
+    logits = Network(blueprint).train()(images_for(space, 2))
     assert logits.shape == (2, space.classes)
     assert logits.isfinite().all()
     found = space.cost(architecture)
-    assert counted(blueprint) == found.bops + found.flops
+    assert macs_by_torch(blueprint) == found.bops + found.flops
 
 
-SUPERNETS = {name: shaken(space) for name, space in SMALL.items()}
+SUPERNETS = {name: random_supernet(space) for name, space in SMALL.items()}
 
 
 @pytest.mark.parametrize("weights", get_args(Weights))
@@ -479,7 +480,7 @@ def logits(supernet: Supernet, key: str) -> Tensor:
     cell = read(key, nb201.NODES, 1, range(nb201.NODES + 1), nb201.OPERATIONS)
     blueprint = Blueprint(nb201.draw(NB201_8.cells, cell))
     with torch.no_grad():
-        return execute(blueprint, images(NB201_8, 8).double(), supernet.slices(), BatchStatistics())
+        return execute(blueprint, images_for(NB201_8, 8).double(), supernet.slices(), BatchStatistics())
 
 
 @pytest.mark.parametrize(
@@ -491,7 +492,7 @@ def logits(supernet: Supernet, key: str) -> Tensor:
     ],
 )
 def test_nb201_cells_that_add_up_the_same_terms_are_one_network(one: str, other: str) -> None:
-    supernet = shaken(NB201_8).double()
+    supernet = random_supernet(NB201_8).double()
     torch.testing.assert_close(logits(supernet, one), logits(supernet, other), rtol=0, atol=1e-9)
     keys = {NB201_8.architecture(genes_of(key)).key for key in (one, other)}
     assert len(keys) == 1
@@ -505,7 +506,7 @@ def genes_of(key: str) -> list[int]:
 
 
 def test_nb201_networks_with_the_same_weights_have_other_logits() -> None:
-    supernet = shaken(NB201_8).double()
+    supernet = random_supernet(NB201_8).double()
     alike: dict[frozenset[str], list[str]] = {}
     for raw in nb201_networks():
         operations = (node.name for node in drawing(raw).nodes if node.op != "sum")

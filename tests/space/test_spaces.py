@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evo_bnas.errors import UsageError
-from evo_bnas.network.blueprint import tensors
 from evo_bnas.network.cost import cost
+from evo_bnas.network.node import tensors
 from evo_bnas.network.objectives import EXACT, exact_objectives
 from evo_bnas.search.breeding import Breeding
 from evo_bnas.search.problem import Problem

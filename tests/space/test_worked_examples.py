@@ -17,7 +17,7 @@ from evo_bnas.space.catalogue import build
 from evo_bnas.space.genes import Space
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import Supernet
-from tests.binary.test_execute import counted
+from tests.support.blueprints import macs_by_torch
 
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -49,7 +49,7 @@ def test_the_block_draws_networks_that_cost_what_torch_counts(space: Space) -> N
     for network in (space.smallest(), *space.neighbours(space.smallest()), space.largest()):
         blueprint = space.draw(network)
         assert space.costs(network) == exact_objectives(space.cost(network))
-        assert counted(blueprint) == space.cost(network).bops + space.cost(network).flops
+        assert macs_by_torch(blueprint) == space.cost(network).bops + space.cost(network).flops
     assert [node.name for node in blueprint.nodes if node.op == "sum"] == [
         "s1.b1.sum",
         "s1.b2.sum",

@@ -1,4 +1,4 @@
-"""Which architectures a training step sees."""
+"""The architectures that samplers give to a training step."""
 
 from collections import Counter
 
@@ -25,15 +25,15 @@ def test_a_sampler_is_a_function_of_its_generator(name: str, space: Space, seed:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_a_sampler_meets_much_of_a_space(name: str) -> None:
+def test_a_sampler_covers_all_options_of_a_space(name: str) -> None:
     rng = np.random.default_rng(0)
-    met = {architecture for _ in range(300) for architecture in SAMPLERS[name](ELASTIC, rng)}
-    assert len(met) > 100
+    sampled = {architecture for _ in range(300) for architecture in SAMPLERS[name](ELASTIC, rng)}
+    assert len(sampled) > 100
     for i, size in enumerate(ELASTIC.sizes):
-        assert {architecture.genes[i] for architecture in met} == set(range(size))
+        assert {architecture.genes[i] for architecture in sampled} == set(range(size))
 
 
-def test_uniform_draws_the_ends_now_and_then() -> None:
+def test_uniform_gives_each_end_with_probability_15_percent() -> None:
     rng = np.random.default_rng(0)
     draws = [uniform(ELASTIC, rng) for _ in range(2000)]
     assert all(len(draw) == 1 for draw in draws)
@@ -41,7 +41,7 @@ def test_uniform_draws_the_ends_now_and_then() -> None:
         assert 200 < draws.count([end]) < 400
 
 
-def test_a_sandwich_has_both_ends() -> None:
+def test_a_sandwich_contains_both_ends() -> None:
     draw = sandwich(ELASTIC, np.random.default_rng(0))
     assert len(draw) == 4
     assert {ELASTIC.smallest(), ELASTIC.largest()} < set(draw)
@@ -56,13 +56,13 @@ def test_a_fair_step_uses_every_option_equally_often(name: str, seed: int) -> No
     active = [space.active(architecture.genes) for architecture in drawn]
     for i, size in enumerate(space.sizes):
         if not all(genes[i] for genes in active):
-            continue  # it has no say in some shallow network
+            continue  # the gene is inactive in a shallow network
         uses = Counter(architecture.genes[i] for architecture in drawn)
         assert len(uses) == size
         assert max(uses.values()) - min(uses.values()) <= 1
 
 
-def test_fair_steps_favour_no_option_and_no_pair_of_options_in_the_long_run() -> None:
+def test_fair_steps_favour_no_option_and_no_pair_of_options_on_average() -> None:
     rng = np.random.default_rng(0)
     architectures = [architecture for _ in range(1000) for architecture in fair(ELASTIC, rng)]
     always = np.all([ELASTIC.active(a.genes) for a in architectures], axis=0).nonzero()[0].tolist()
@@ -74,7 +74,7 @@ def test_fair_steps_favour_no_option_and_no_pair_of_options_in_the_long_run() ->
     assert abs(np.corrcoef(genes[:, always].T) - np.eye(len(always))).max() < 0.1
 
 
-def test_tilted_draws_are_even_in_ops_and_uniform_genes_are_not() -> None:
+def test_cost_uniform_samples_are_even_in_ops_and_uniform_genes_are_not() -> None:
     rng = np.random.default_rng(0)
     least, most = ELASTIC.bounds("ops")
 

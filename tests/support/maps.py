@@ -1,4 +1,4 @@
-"""A Hypothesis strategy for maps of activations, and the types that a GPU computes them in."""
+"""A Hypothesis strategy for activation maps, and the autocast of a GPU."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ LAYOUTS = (torch.contiguous_format, torch.channels_last)
 
 @st.composite
 def maps(draw: st.DrawFn, kind: torch.dtype = torch.float64) -> Tensor:
-    """Random maps (batch, channels, height, width), down to one value, in either layout."""
+    """Random maps (batch, channels, height, width) of at least one value, in either layout."""
     shape = tuple(draw(st.integers(1, most)) for most in (4, 9, 5, 5))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     values = torch.randn(shape, generator=generator, dtype=kind)
@@ -21,19 +21,19 @@ def maps(draw: st.DrawFn, kind: torch.dtype = torch.float64) -> Tensor:
 
 
 def like(x: Tensor, seed: int = 0) -> Tensor:
-    """Other random maps of the shape and the layout."""
+    """Random maps of the same shape and layout."""
     generator = torch.Generator().manual_seed(seed)
     return torch.empty_like(x).copy_(torch.randn(x.shape, generator=generator, dtype=x.dtype))
 
 
 def vector(x: Tensor, seed: int) -> Tensor:
-    """A random value for every channel, that wants a gradient."""
+    """A random value for every channel, with requires_grad."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(x.shape[1], generator=generator, dtype=x.dtype).requires_grad_()
 
 
 class GpuAutocast(TorchFunctionMode):
-    """What autocast does on a GPU and not on a CPU: PReLU in bfloat16, sums without a type in float32."""
+    """The casts of a GPU that the CPU's autocast lacks: PReLU to bfloat16, sums without a type to float32."""
 
     def __torch_function__(
         self,

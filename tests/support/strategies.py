@@ -1,4 +1,4 @@
-"""Hypothesis strategies that several tests draw from."""
+"""Hypothesis strategies for spaces, genes and architectures."""
 
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ def genes(space: Space) -> st.SearchStrategy[Genes]:
 
 
 def architectures(space: Space) -> st.SearchStrategy[Architecture]:
-    """Architectures of a space; they shrink towards the first options."""
+    """Architectures of a space, which shrink towards the first options."""
     return genes(space).map(space.architecture)
 
 

@@ -76,10 +76,10 @@ def predict(
 ) -> None:
     """Classify image files with an exported network."""
     from evo_bnas.cli import console
-    from evo_bnas.packed import pictures
+    from evo_bnas.packed import predict as prediction
     from evo_bnas.packed.file import load_packed
 
-    predictions = pictures.predict(load_packed(file), images)
+    predictions = prediction.predict(load_packed(file), images)
     if format_ is ListingFormat.table:
         texts = [[one.file, one.label, f"{100 * one.probability:.1f} %"] for one in predictions]
         console.print_table(["file", "class", "probability"], texts, left=["file", "class"])

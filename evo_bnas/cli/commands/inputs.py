@@ -102,7 +102,7 @@ def cost(
     """Count what a network costs, layer by layer."""
     from evo_bnas.cli import console
     from evo_bnas.cli.output import space as output
-    from evo_bnas.network.card import CostCard
+    from evo_bnas.network.card import cost_values
     from evo_bnas.network.cost import cost as count
     from evo_bnas.space import catalogue
 
@@ -114,7 +114,7 @@ def cost(
     except ValueError as failure:
         raise UsageError(f"--profile: {failure}") from None
     if format_ is OutputFormat.json:
-        console.print_json({"key": architecture.key, "profile": profile, **CostCard.of(counted).model_dump()})
+        console.print_json({"key": architecture.key, "profile": profile, **cost_values(counted)})
         return
     output.print_cost(fitted, architecture, profile, counted)
 
@@ -142,8 +142,8 @@ def _draw(name: str, key: str, folder: Path, format_: OutputFormat) -> None:
     from evo_bnas.cli import console
     from evo_bnas.cli.output import space as output
     from evo_bnas.files.atomic import file_name
-    from evo_bnas.network.card import CostCard
-    from evo_bnas.plots.network.picture import draw_network
+    from evo_bnas.network.card import cost_values
+    from evo_bnas.plots.network.drawing import draw_network
     from evo_bnas.space import catalogue
 
     space = catalogue.load(name)
@@ -158,7 +158,7 @@ def _draw(name: str, key: str, folder: Path, format_: OutputFormat) -> None:
         raise UsageError(f"--out {folder}: {failure.strerror}; name a folder to write to") from None
     if format_ is OutputFormat.json:
         files = list(map(str, paths))
-        console.print_json({"key": architecture.key, **CostCard.of(counted).model_dump(), "drawings": files})
+        console.print_json({"key": architecture.key, **cost_values(counted), "drawings": files})
         return
     output.print_cost(space, architecture, "default", counted)
     console.say("figures " + "\n        ".join(map(str, paths)))

@@ -9,7 +9,7 @@ import yaml
 from evo_bnas.cli.console import print_table, say
 from evo_bnas.data.check import CheckedData
 from evo_bnas.data.split import Splits
-from evo_bnas.plots.contact_sheet import MOST_CLASSES
+from evo_bnas.plots.contact_sheet import MAX_CLASSES
 
 _LISTED = 5  # images of a list
 
@@ -43,7 +43,7 @@ def print_check(checked: CheckedData, sheet: Path | None) -> None:
     rows = [[name, *(f"{count:,}" for count in counts)] for name, counts in checked.counts().items()]
     print_table(["class", *columns], rows, left=["class"])
     if sheet is not None:
-        cut = f", first {MOST_CLASSES} classes" if len(source.classes) > MOST_CLASSES else ""
+        cut = f", first {MAX_CLASSES} classes" if len(source.classes) > MAX_CLASSES else ""
         say(f"\nsheet      {sheet}{cut}")
     say(f"\n{recipe_line(checked)}")
 

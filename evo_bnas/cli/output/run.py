@@ -84,7 +84,7 @@ def _(retrained: RetrainedNetworks) -> None:
     for card in retrained.cards:
         errors = (card.supernet_search_error, card.inherited_test_error, card.test_error)
         texts = [show_objective("error", error) for error in errors]
-        rows.append([*texts, show_objective("ops", card.cost.ops), card.key])
+        rows.append([*texts, show_objective("ops", card.cost["ops"]), card.key])
     columns = ["top-1 in search", "test, inherited", "test, retrained", "ops", "network"]
     print_table(columns, rows, left=["network"])
     for card in retrained.cards:

@@ -1,1 +1,1 @@
-"""The drawing of a network."""
+"""The drawing of a network: rows, alignment, layout, labels, and the figure."""

@@ -1,65 +1,65 @@
-"""Where the items of every row stand from left to right: below and above what they are joined to."""
+"""The horizontal places of the items in every row: near the items above and below that they connect to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby, pairwise
 
-from evo_bnas.plots.network.rows import Item, Rows, Step
+from evo_bnas.plots.network.rows import EdgeStep, Item, RowLayout
 
 _SWEEPS = 11
-# How much it matters that a step is straight, by the number of its ends that are lanes; after Gansner et al.,
-# "A technique for drawing directed graphs" (IEEE TSE 19, 1993).
+# The weight of keeping a step straight, by how many of its two ends are lanes; after Gansner et al., "A
+# technique for drawing directed graphs" (IEEE TSE 19, 1993).
 _STRAIGHT = (1.0, 2.0, 8.0)
 
-Footprint = tuple[float, float]  # what an item needs to the left and to the right of its place
-_Joint = tuple[Item, float, float]  # an item of the next row, how far beside it to stand, the weight
+Footprint = tuple[float, float]  # the space of an item to the left and to the right of its place
+_Link = tuple[Item, float, float]  # an item of a neighbouring row, the desired distance from it, the weight
 
 
 def align(
-    rows: Rows,
+    rows: RowLayout,
     footprints: Mapping[Item, Footprint],
-    ends: Callable[[Step], tuple[float, float]],
+    ends: Callable[[EdgeStep], tuple[float, float]],
     gap: float,
 ) -> dict[Item, float]:
-    """The place of every item in inches, so that edges are as straight as the room allows.
+    """The place of every item in inches, such that edges are as straight as the space allows.
 
-    `ends` says how far beside the places of its two items a step begins and ends.
+    `ends` gives how far a step starts and ends from the places of its two items.
     """
     place = {item: 0.0 for items in rows.items for item in items}
-    above: dict[Item, list[_Joint]] = {}
-    below: dict[Item, list[_Joint]] = {}
+    above: dict[Item, list[_Link]] = {}
+    below: dict[Item, list[_Link]] = {}
     aside = _aside(rows)
     for step in rows.steps:
-        begins, stops = ends(step)
+        start, end = ends(step)
         weight = _STRAIGHT[step.upper.lane + step.lower.lane]
         straight = not (step.aside or step.lower in aside)
         if straight:
-            above.setdefault(step.lower, []).append((step.upper, begins - stops, weight))
+            above.setdefault(step.lower, []).append((step.upper, start - end, weight))
         if straight or step.upper in aside:
-            below.setdefault(step.upper, []).append((step.lower, stops - begins, weight))
+            below.setdefault(step.upper, []).append((step.lower, end - start, weight))
     for sweep in range(_SWEEPS):
         down = sweep % 2 == 0
-        joined = above if down else below
+        links = above if down else below
         for items in rows.items if down else reversed(rows.items):
-            wanted = [_wanted(joined.get(item, []), place, item) for item in items]
+            wanted = [_wanted(links.get(item, []), place, item) for item in items]
             places = _spread(wanted, [footprints[item] for item in items], gap)
             place.update(zip(items, places, strict=True))
     return _anchored(rows, place)
 
 
-def _aside(rows: Rows) -> set[Item]:
-    """What leads to the sides of others alone: it follows them, and moves nothing that it reads."""
-    leads: dict[Item, list[Step]] = {}
+def _aside(rows: RowLayout) -> set[Item]:
+    """Items that lead only to the sides of others: they follow these, and do not move their own inputs."""
+    outgoing: dict[Item, list[EdgeStep]] = {}
     for step in rows.steps:
-        leads.setdefault(step.upper, []).append(step)
-    found: set[Item] = set()
-    for item in sorted(leads, key=lambda item: -item.row):
-        if all(step.aside or step.lower in found for step in leads[item]):
-            found.add(item)
-    return found
+        outgoing.setdefault(step.upper, []).append(step)
+    aside: set[Item] = set()
+    for item in sorted(outgoing, key=lambda item: -item.row):
+        if all(step.aside or step.lower in aside for step in outgoing[item]):
+            aside.add(item)
+    return aside
 
 
-def _anchored(rows: Rows, place: Mapping[Item, float]) -> dict[Item, float]:
-    """Every section moved as a whole, so that what it reads stands above 0: many cells drift nowhere."""
+def _anchored(rows: RowLayout, place: Mapping[Item, float]) -> dict[Item, float]:
+    """Move every section as a whole to centre its inputs at 0, so that long chains do not drift."""
     moved: dict[Item, float] = {}
     for _, members in groupby(rows.items, lambda items: rows.section[items[0].row]):
         section = list(members)
@@ -70,21 +70,21 @@ def _anchored(rows: Rows, place: Mapping[Item, float]) -> dict[Item, float]:
     return moved
 
 
-def _wanted(joints: Sequence[_Joint], place: Mapping[Item, float], item: Item) -> tuple[float, float]:
-    """Where an item would stand best, and how much that matters."""
-    if not joints:
+def _wanted(links: Sequence[_Link], place: Mapping[Item, float], item: Item) -> tuple[float, float]:
+    """The best place of an item by its links alone, and the weight of that."""
+    if not links:
         return place[item], 1.0
-    total = sum(weight for _, _, weight in joints)
-    return sum(weight * (place[other] + shift) for other, shift, weight in joints) / total, total
+    total = sum(weight for _, _, weight in links)
+    return sum(weight * (place[other] + shift) for other, shift, weight in links) / total, total
 
 
 def _spread(
     wanted: Sequence[tuple[float, float]], footprints: Sequence[Footprint], gap: float
 ) -> list[float]:
-    """The places nearest to the wanted ones, in weighted least squares, at which nothing overlaps.
+    """The places nearest to the wanted ones, in weighted least squares, without overlaps.
 
-    Without the room that is needed in between, that is isotonic regression: neighbours that would
-    overlap are pooled and share the mean of what they want.
+    After subtracting the required distances this is isotonic regression: neighbours that would overlap are
+    pooled and share the mean of their wanted places.
     """
     offsets = [0.0]
     for (_, right), (left, _) in pairwise(footprints):

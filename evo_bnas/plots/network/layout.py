@@ -1,7 +1,7 @@
-"""Where every box and line of a blueprint's picture goes, in inches, y downwards.
+"""The position of every box and line of a network drawing, in inches, with y downwards.
 
-Maps of one resolution make a panel, and panels fill columns as text fills those of a newspaper. In a panel
-row follows row; an edge passes other rows in a lane of its own and touches no box but those it joins.
+The nodes of one resolution form a panel, and panels fill columns like the text of a newspaper. A panel
+consists of rows. An edge passes other rows in a lane of its own and touches only the two boxes it connects.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,32 +9,33 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import log
 
-from evo_bnas.network.blueprint import WEIGHTED, Blueprint
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import WEIGHTED
 from evo_bnas.plots.network.align import Footprint, align
-from evo_bnas.plots.network.rows import Item, Step, arrange, block, shortcut
+from evo_bnas.plots.network.rows import EdgeStep, Item, arrange, block, shortcut
 
 BOX_HEIGHT = 0.34
 BOX_WIDTH = 1.5
-SMALL_BOX_WIDTH = 1.06  # without weights there is less to say
+SMALL_BOX_WIDTH = 1.06  # of nodes without weights, whose labels are short
 HEADING = 0.3  # above the rows of a panel
 _ROW_GAP = 0.17
-_SECTION_GAP = 0.12  # more than that between blocks
-_BESIDE = 0.22  # right of a box, for the line that is added there
+_SECTION_GAP = 0.12  # added between blocks
+_BESIDE = 0.22  # right of a box, for the line of its shortcut
 _ITEM_GAP = 0.12
 _LANE = 0.03
 _MARGIN = 0.14  # in a panel, around its boxes
 _FRAME = 0.06  # in a frame, around its boxes
 _GUTTER = 0.36  # between columns
 _PANEL_GAP = 0.12
-_TRACK = 0.07  # between lines that run from column to column side by side
-_ASPECT = 1.5
+_TRACK = 0.07  # between parallel lines from column to column
+_ASPECT = 1.5  # desired width / height
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle."""
+    """An upright rectangle."""
 
     left: float
     top: float
@@ -51,22 +52,22 @@ class Box:
 
     @property
     def x(self) -> float:
-        """Of the centre."""
+        """x of the centre."""
         return self.left + self.width / 2
 
     @property
     def y(self) -> float:
-        """Of the centre."""
+        """y of the centre."""
         return self.top + self.height / 2
 
 
 @dataclass(frozen=True)
 class Line:
-    """An edge from node to node, through points: straight where one coordinate stays, else an S."""
+    """An edge from node to node through points; pieces that are not horizontal or vertical are S-curves."""
 
     source: int
     target: int
-    added: bool  # what "add" adds: it ends at the side of the target
+    added: bool  # a shortcut, which ends at the right side of the target
     points: tuple[Point, ...]
 
 
@@ -81,7 +82,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Layout:
-    """A picture without colours and words: one box a node, in the order of the nodes."""
+    """The geometry of a drawing; `boxes` is in the order of the nodes."""
 
     width: float
     height: float
@@ -92,12 +93,12 @@ class Layout:
 
 
 def lay_out(blueprint: Blueprint) -> Layout:
-    """Place a blueprint's nodes and edges."""
+    """Lay out the nodes and edges of a blueprint."""
     return _Page(blueprint).layout()
 
 
 class _Page:
-    """One picture while it is laid out."""
+    """A drawing while it is laid out."""
 
     def __init__(self, blueprint: Blueprint) -> None:
         self.nodes = blueprint.nodes
@@ -107,13 +108,13 @@ class _Page:
         firsts = [next(item.node for item in items if not item.lane) for items in self.rows.items]
         sizes = [self.nodes[node].shape[1:] for node in firsts]
         self.panels = [list(group) for _, group in groupby(range(len(sizes)), lambda row: sizes[row])]
-        self.tops = [0.0] * len(firsts)  # of every row
-        self.column = [0] * len(firsts)  # that every row is in
-        self.lefts: list[float] = []  # of every column
-        self.boxes: list[Box] = []  # of every node
+        self.tops = [0.0] * len(firsts)  # y of every row
+        self.column = [0] * len(firsts)  # the column of every row
+        self.lefts: list[float] = []  # x of every column
+        self.boxes: list[Box] = []  # one per node
 
     def layout(self) -> Layout:
-        """Panels first, then boxes, then the lines between them."""
+        """The layout: panels first, then boxes, then the lines between them."""
         width, panels = self._panels()
         boxes = dict(self._boxes())
         self.boxes = [boxes[index] for index in range(len(self.nodes))]
@@ -129,15 +130,15 @@ class _Page:
         )
 
     def _panels(self) -> tuple[float, tuple[Panel, ...]]:
-        """Fill the columns, move every item to its place on the page; the width and the panels."""
+        """Fill the columns and move every item to its place on the page; returns the width and the panels."""
         offsets = [self._offsets(rows) for rows in self.panels]
         heights = [tops[-1] + BOX_HEIGHT + _MARGIN for tops in offsets]
         extents = [self._extent(rows) for rows in self.panels]
         left = 0.0
-        found = []
+        panels = []
         for number, column in enumerate(_fill(heights, [right - left for left, right in extents])):
-            begins = min(extents[p][0] for p in column)
-            width = max(extents[p][1] for p in column) - begins
+            start = min(extents[p][0] for p in column)
+            width = max(extents[p][1] for p in column) - start
             tracks = len(self._crossing(self.panels[column[0]][0])) if number else 0
             left += tracks * _TRACK + _GUTTER if number else 0.0
             self.lefts.append(left)
@@ -147,20 +148,20 @@ class _Page:
                     self.tops[row] = top + offset
                     self.column[row] = number
                     for item in self.rows.items[row]:
-                        self.place[item] += left - begins
+                        self.place[item] += left - start
                 nodes = tuple(i for i, row in enumerate(self.rows.row) if row in self.panels[p])
                 size = self.nodes[nodes[0]].shape[1:]
-                found.append(Panel(size, nodes, Box(left, top, width, heights[p])))
+                panels.append(Panel(size, nodes, Box(left, top, width, heights[p])))
                 top += heights[p] + _PANEL_GAP
             left += width
-        return left, tuple(found)
+        return left, tuple(panels)
 
     def _offsets(self, rows: Sequence[int]) -> list[float]:
-        """How far below the top of its panel every row begins."""
+        """The distance from the top of the panel to each of its rows."""
         tops = [HEADING]
         for above, row in pairwise(rows):
-            another = self.rows.section[above] != self.rows.section[row]
-            tops.append(tops[-1] + BOX_HEIGHT + _ROW_GAP + _SECTION_GAP * another)
+            new_section = self.rows.section[above] != self.rows.section[row]
+            tops.append(tops[-1] + BOX_HEIGHT + _ROW_GAP + _SECTION_GAP * new_section)
         return tops
 
     def _extent(self, rows: Sequence[int]) -> tuple[float, float]:
@@ -181,11 +182,11 @@ class _Page:
     def _width(self, node: int) -> float:
         return BOX_WIDTH if self.nodes[node].op in WEIGHTED else SMALL_BOX_WIDTH
 
-    def _ends(self, step: Step) -> tuple[float, float]:
+    def _ends(self, step: EdgeStep) -> tuple[float, float]:
         return 0.0, self._entry(step.lower, step.target, step.added)
 
     def _entry(self, item: Item, target: int | None, added: bool) -> float:
-        """How far beside the place of an item an edge comes into its row."""
+        """The horizontal distance from an item to the point where an edge enters its row."""
         if added:
             return self._width(item.node) / 2 + _BESIDE / 2
         if target is None or target == item.node:
@@ -203,7 +204,7 @@ class _Page:
                 yield inner, Box(place + width / 2 + _BESIDE, top, self._width(inner), BOX_HEIGHT)
 
     def _frames(self) -> Iterator[Box]:
-        """Around every section that is a block, with the room beside its boxes."""
+        """A frame around every block, including the space beside its boxes."""
         for _, rows in groupby(range(len(self.rows.section)), lambda row: self.rows.section[row]):
             items = [item for row in rows for item in self.rows.items[row] if not item.lane]
             if block(self.nodes[items[0].node]):
@@ -224,7 +225,7 @@ class _Page:
                     yield Line(source, index, added, tuple(self._points(source, index, added, holder)))
 
     def _points(self, source: int, target: int, added: bool, holder: dict[int, int]) -> Iterator[Point]:
-        """From the lower side of the source, row by row, to the upper side of the target or to its right."""
+        """From the bottom of the source, row by row, to the top of the target or to its right side."""
         x, row = self.boxes[source].x, self.rows.row[source]
         yield x, self.boxes[source].bottom
         for below in range(row + 1, self.rows.row[target] + 1):
@@ -243,7 +244,7 @@ class _Page:
             yield box.right, box.y
 
     def _detour(self, source: int, x: float, place: float, below: int) -> Iterator[Point]:
-        """Below the column, up beside it and down into the next one, which begins with the row `below`."""
+        """From one column to the next, which starts with row `below`: under the column, up, then down."""
         crossing = self._crossing(below)
         outer, tracks = crossing.index(source), len(crossing)
         bottom = self.tops[below - 1] + BOX_HEIGHT + _MARGIN + _TRACK * (1 + outer)
@@ -252,13 +253,13 @@ class _Page:
         yield from ((x, bottom), (between, bottom), (between, top), (place, top))
 
     def _crossing(self, below: int) -> list[int]:
-        """The nodes whose edges come into a row from above, from the right to the left."""
+        """The nodes whose edges enter a row from above, from right to left."""
         places = {step.source: self.place[step.upper] for step in self.rows.steps if step.lower.row == below}
         return sorted(places, key=lambda source: -places[source])
 
 
 def _fill(heights: Sequence[float], widths: Sequence[float]) -> list[list[int]]:
-    """Panels in columns, in their order, such that the page has about the shape of a screen."""
+    """Divide the panels, in order, into columns, so that the page has about the shape of a screen."""
     best: tuple[float, list[list[int]]] | None = None
     limits = {sum(heights[i:j]) for i in range(len(heights)) for j in range(i + 1, len(heights) + 1)}
     for limit in sorted(limit for limit in limits if limit >= max(heights)):
@@ -269,8 +270,8 @@ def _fill(heights: Sequence[float], widths: Sequence[float]) -> list[list[int]]:
             columns[-1].append(p)
         width = sum(max(widths[p] for p in column) for column in columns)
         tallest = max(sum(heights[p] for p in column) for column in columns)
-        badness = abs(log(width / tallest / _ASPECT))
-        if best is None or badness < best[0]:
-            best = badness, columns
+        deviation = abs(log(width / tallest / _ASPECT))
+        if best is None or deviation < best[0]:
+            best = deviation, columns
     assert best is not None
     return best[1]

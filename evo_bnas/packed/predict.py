@@ -1,4 +1,4 @@
-"""Image files as a packed network takes them, and what it says of them."""
+"""Classifies image files with a packed network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,13 +22,13 @@ class Prediction(NamedTuple):
     probability: float
 
     def row(self) -> dict[str, str | float]:
-        """As scripts read it."""
+        """The prediction as JSON values."""
         return {"file": self.file, "class": self.label, "probability": self.probability}
 
 
 def predict(network: PackedNetwork, paths: Sequence[Path]) -> list[Prediction]:
-    """Classify image files; raises UsageError that names the first that is no image."""
-    pixels = np.stack([read(path, network) for path in paths])
+    """Classify image files; raises UsageError with the first one that cannot be read."""
+    pixels = np.stack([read_image(path, network) for path in paths])
     probabilities = network.probabilities(pixels)
     return [
         Prediction(str(path), network.classes[row.argmax()], float(row.max()))
@@ -37,11 +37,11 @@ def predict(network: PackedNetwork, paths: Sequence[Path]) -> list[Prediction]:
 
 
 @decode.ignore_warnings()
-def read(path: Path, network: PackedNetwork) -> NDArray[np.uint8]:
+def read_image(path: Path, network: PackedNetwork) -> NDArray[np.uint8]:
     """Raw pixels (channels, height, width) of an image file, whole numbers from 0 to the network's white.
 
-    It is decoded as the images that the network was trained on: scaled, cut, and grey or coloured as they
-    are. Raises UsageError where Pillow cannot read it as 8 bits a channel.
+    The file is decoded like the images that the network was trained on: scaled, cropped, grey or coloured.
+    Raises UsageError if Pillow cannot read it with 8 bits per channel.
     """
     channels, _, _ = network.image
     if channels not in decode.CHANNELS:
