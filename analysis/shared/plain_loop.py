@@ -1,7 +1,7 @@
 """Training of a supernet as the public repositories of the field write it: what the library is measured by.
 
-Everything is float32 and contiguous, signs and activations are composed of torch's own operations, Adam
-comes with its defaults, and worker processes pad, crop and flip one image after the other.
+Everything is float32 and contiguous, signs and activations are composed of torch's own operations, Adam comes
+with its defaults, and worker processes pad, crop and flip one image after the other.
 """
 
 from collections.abc import Iterator
