@@ -31,14 +31,14 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """The errors of every network, and how well they agree."""
     run = start("digits", parts.folder / "run", options.set)
     train(run)
-    found = check_ranking(run, options.networks, epochs=options.epochs)
-    agreed = found.agreement
+    results = check_ranking(run, options.networks, epochs=options.epochs)
+    agreed = results.agreement
     return {
         "tau": _values(agreed.estimated.tau),
         "ops_alone": _values(agreed.ops.tau),
         "difference": _values(agreed.gain),
         "regret": {str(k): value for k, value in agreed.estimated.regret.items()},
-        "networks": found.networks[["ops", "supernet_error", "error"]].to_dict("list"),
+        "networks": results.networks[["ops", "supernet_error", "error"]].to_dict("list"),
     }
 
 

@@ -17,7 +17,7 @@ from llvmlite import binding
 from numba import njit
 
 from analysis.shared.inference import calibrated, folded, median_network, tensors_of
-from analysis.shared.markdown import percent, quartiles, table
+from analysis.shared.markdown import percent, quartiles, table, verdict
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
 from analysis.shared.study import Study
@@ -175,10 +175,18 @@ def render(result: Result) -> str:
         [own["space"], percent(own["of_loop"]), percent(own["of_bandwidth"])] for own in figures["medians"]
     ]
     macs, copied = figures["macs_per_second"] / 1e9, figures["bytes_per_second"] / 1e9
+    missed = [
+        f"{own['space']}, {kind}, {part}"
+        for own in figures["networks"]
+        for part in ("whole", "trunk")
+        for kind, target in TARGETS.items()
+        if own["network"] == "median" and own[part][kind][1] < target
+    ]
     targets = " and ".join(f"{target:g} times for {kind}" for kind, target in TARGETS.items())
     return (
-        f"Batches of {result.options['batch']}, a processor with {', '.join(figures['features'])}. The "
-        f"targets are {targets}, for the median networks.\n\n{table(columns, rows)}\n\n"
+        f"Batches of {result.options['batch']}, a processor with {', '.join(figures['features'])}.\n\n"
+        f"{table(columns, rows)}\n\n"
+        f"The targets for the median networks are {targets}. {verdict(missed)}\n\n"
         f"The innermost loop alone does {macs:,.0f} G binary MAC/s here, and "
         f"memory copies {copied:.0f} GB/s. What the median networks reach of that:\n\n"
         f"{table(['space', 'of the loop', 'of the bandwidth'], medians)}"

@@ -24,7 +24,7 @@ from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.evaluate.table import Table
 from evo_bnas.space.genes import Architecture
 
-TARGET = 1_000  # results a second
+TARGET = 1_000  # scores a second
 
 _GENES, _OPTIONS = 20, 3  # enough networks, with keys as long as those of a space
 
@@ -32,14 +32,14 @@ _GENES, _OPTIONS = 20, 3  # enough networks, with keys as long as those of a spa
 def options(parser: ArgumentParser) -> None:
     """The study's own options."""
     parser.add_argument("--actors", type=int, default=8, help="(default %(default)s)")
-    parser.add_argument("--results-taken", type=int, default=20_000, help="(default %(default)s)")
+    parser.add_argument("--scores", type=int, default=20_000, help="(default %(default)s)")
 
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """Seconds until the scores of all networks are in the journal."""
     journal = parts.folder / "journal.jsonl"
     journal.unlink(missing_ok=True)  # of an interrupted run
-    genes = islice(product(range(_OPTIONS), repeat=_GENES), options.results_taken)
+    genes = islice(product(range(_OPTIONS), repeat=_GENES), options.scores)
     networks = [Architecture(row, "-".join(map(str, row))) for row in genes]
     table = Table({network.key: {"error": 0.5, "ops": 1.0, "params": 1.0} for network in networks})
     settings = EngineSettings(workers=options.actors, cpus=0.01)
@@ -83,7 +83,7 @@ def _drain(engine: RayEngine, networks: Sequence[Architecture], path: Path) -> i
 def render(result: Result) -> str:
     """One row."""
     figures = result.figures
-    columns = ["workers", "results", "results per second", "target", "synced groups", "start"]
+    columns = ["workers", "scores", "scores per second", "target", "synced groups", "start"]
     row = [
         f"{result.options['actors']}",
         f"{figures['taken']:,}",

@@ -15,6 +15,11 @@ def quartiles(values: Sequence[float], pattern: str = "{:.2f}") -> str:
     return f"{median} ({low} to {high})"
 
 
+def verdict(missed: Sequence[str]) -> str:
+    """Which rows miss a target, as a sentence."""
+    return f"Missed by: {'; '.join(missed)}." if missed else "All meet it."
+
+
 def percent(share: float, digits: int = 0) -> str:
     """A fraction in %."""
     return f"{100 * share:.{digits}f} %"

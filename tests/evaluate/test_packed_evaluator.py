@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import packed_search
 from evo_bnas.archive.correct import unpack_correct
 from evo_bnas.archive.score import Score
 from evo_bnas.data.dataset import Dataset, load
@@ -171,19 +170,3 @@ def test_verbs_that_read_do_without_numba(tmp_path: Path) -> None:
         "assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", check, str(run.folder)], check=True, capture_output=True)
-
-
-@pytest.mark.slow
-def test_searches_by_both_backends_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
-    changes = ("supernet.epochs=1", "search.population=4", "search.batch=4", "engine.threads=1")
-    words = [word for change in changes for word in ("--set", change)]
-    packed_search.main(["--evaluations", "5", "--format", "json", *words])
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    # The design of the first batch depends on no score.
-    assert found["common"] >= 4
-    assert found["most_images"] <= 2
-    for backend in ("packed", "torch"):
-        assert found[backend]["backend"] == backend
-        assert 0 < found[backend]["median_ms"] < 1000 * found[backend]["seconds"]
-        assert 0 <= found[backend]["hypervolume"] <= 1
-    assert found["common_front"] <= min(len(found[backend]["front"]) for backend in ("packed", "torch"))

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.distributed_training import Work, compare
 from evo_bnas.cluster import access
 from evo_bnas.errors import UsageError
 from evo_bnas.progress import Progress
@@ -119,13 +118,3 @@ def test_without_ray_ranks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     access.need_ray(engine)
     with pytest.raises(UsageError, match=r"supernet.ranks: 2 need Ray; pip install 'evo-bnas\[cluster\]'"):
         access.need_ray(engine, ranks=2)
-
-
-@pytest.mark.slow
-def test_the_study_times_ranks_and_one_process_by_turns() -> None:
-    threads = torch.get_num_threads()
-    found = compare(Work("tiny-8", batch=8, steps=2), count=1, turns=2)
-    torch.set_num_threads(threads)
-    assert 0 < found.low <= found.ratio <= found.high
-    assert found.together > 0
-    assert found.alone > 0

@@ -1,4 +1,4 @@
-"""The compared ways to share weights compute what they say they do."""
+"""The compared ways to share weights."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from analysis.sharing import SHARINGS, Chunks, Separate
+from analysis.shared.weight_sharing import SHARINGS, Chunks, Separate
 from evo_bnas.binary.execute import operate
 from evo_bnas.network.blueprint import Node, tensors
 from evo_bnas.space.catalogue import load
