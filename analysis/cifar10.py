@@ -16,7 +16,6 @@ from analysis.shared.markdown import percent, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
 from analysis.shared.study import Study
-from evo_bnas.machine import cores
 from evo_bnas.network import card
 from evo_bnas.network.card import Card
 from evo_bnas.run.folder import Run
@@ -34,7 +33,6 @@ def options(parser: ArgumentParser) -> None:
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """The whole run and its pick, then the search with torch scores."""
     changes = [*([f"data.path={options.data.absolute()}"] if options.data else []), *options.set]
-    changes += [f"engine.threads={cores()}"]
     run = started("packed", options.recipe, changes, parts.folder)
     figures: dict[str, Any] = parts.get("run", _whole, run)
     return figures | searched_again(run, "torch", options.recipe, changes, parts.folder)

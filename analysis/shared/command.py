@@ -1,7 +1,7 @@
 """`python -m analysis NAME`: measure a study with its options and store the result."""
 
 import argparse
-import json
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from analysis.shared.study import Study, load
 from evo_bnas.machine import cores, processor, versions
 
 WORK = Path("runs/out/analysis")
+_FOLDERS = re.compile(r"(?<![^=])/(?:[^/]+/)*")  # of an absolute path, also in KEY=PATH
 _PACKAGES = (
     "evo-bnas", "torch", "numpy", "scikit-learn", "pymoo", "moocore", "numba", "ray", "onnxruntime", "optuna",
 )  # fmt: skip
@@ -31,8 +32,8 @@ def measure(name: str, arguments: Sequence[str]) -> tuple[Result, Path]:
     options = parser.parse_args(arguments)
     results, work, note = options.results, options.work, options.note
     del options.results, options.work, options.note
-    recorded = {option: _recorded(value) for option, value in vars(options).items()}
-    digest = sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()[:8]
+    recorded = {option: recorded_value(value) for option, value in vars(options).items()}
+    digest = sha256(repr(sorted(vars(options).items())).encode()).hexdigest()[:8]
     parts = Parts(work / f"{name}-{digest}")
     begin = time.perf_counter()
     figures = study.measure(options, parts)
@@ -66,11 +67,13 @@ def _parser(name: str, study: Study) -> argparse.ArgumentParser:
     return parser
 
 
-def _recorded(value: Any) -> Any:
+def recorded_value(value: Any) -> Any:
     """An option as a JSON value that does not tell where files are on this machine."""
+    if isinstance(value, list | tuple):
+        return [recorded_value(item) for item in value]
     if isinstance(value, Path):
         return value.name
-    return list(value) if isinstance(value, tuple) else value
+    return _FOLDERS.sub("", value) if isinstance(value, str) else value
 
 
 def _command(name: str, parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
@@ -79,5 +82,5 @@ def _command(name: str, parser: argparse.ArgumentParser, options: argparse.Names
     for option, value in vars(options).items():
         if value != parser.get_default(option):
             values = value if isinstance(value, list | tuple) else [value]
-            words += [f"--{option.replace('_', '-')}", *(str(_recorded(item)) for item in values)]
+            words += [f"--{option.replace('_', '-')}", *(str(recorded_value(item)) for item in values)]
     return shlex.join(words)

@@ -1,13 +1,14 @@
 """`python -m analysis`: the list, and what is stored of a measured study."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from analysis.__main__ import main
 from analysis.shared import study as studies
-from analysis.shared.command import measure
+from analysis.shared.command import measure, recorded_value
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
 
@@ -55,11 +56,26 @@ def test_a_result_tells_machine_versions_and_options(folders: list[str]) -> None
 def test_a_result_tells_no_path_of_this_machine(tmp_path: Path, folders: list[str]) -> None:
     table = tmp_path / "table.csv"
     table.write_text("gene_0,error,flops\na,0.1,3\nb,0.2,2\nc,0.3,1\n")
-    _, file = measure("ablation", ["--table", str(table), "--seeds", "1", "--evaluations", "3",
-                                   "--variants", "default", *folders])  # fmt: skip
-    text = file.read_text()
-    assert "table.csv" in text
-    assert str(tmp_path) not in text
+    words = ["--table", str(table), "--seeds", "1", "--evaluations", "3", "--variants", "default"]
+    _, file = measure("ablation", [*words, *folders])
+    assert "--table table.csv" in file.read_text()
+    assert str(tmp_path) not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "recorded"),
+    [("/data/cifar10", "cifar10"), ("data.path=/data/cifar10", "data.path=cifar10"), ("and/or", "and/or")],
+)
+def test_the_folders_of_an_absolute_path_are_not_recorded(option: str, recorded: str) -> None:
+    assert recorded_value(option) == recorded
+    assert recorded_value((option, 3)) == [recorded, 3]
+
+
+def test_studies_and_shared_modules_import_no_study() -> None:
+    folder = Path(studies.__file__).parents[1]
+    for file in [*folder.glob("*.py"), *folder.glob("shared/*.py")]:
+        imported = re.findall(r"^\s*from analysis\.(\w+)", file.read_text(), re.MULTILINE)
+        assert set(imported) <= {"shared"}, file
 
 
 def test_a_missing_result_is_none(tmp_path: Path) -> None:
