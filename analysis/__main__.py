@@ -1,9 +1,9 @@
 """The studies behind docs/measured.md.
 
-    python -m analysis                 list them
-    python -m analysis NAME [OPTIONS]  measure one and store its result in analysis/results
-    python -m analysis timing          measure all that need a machine without other work
-    python -m analysis render          write docs/measured.md and its pictures from the stored results
+python -m analysis                 list them
+python -m analysis NAME [OPTIONS]  measure one and store its result in analysis/results
+python -m analysis timing          measure all that need a machine without other work
+python -m analysis render          write docs/measured.md and its pictures from the stored results
 """
 
 import argparse

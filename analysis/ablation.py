@@ -16,10 +16,9 @@ from analysis.shared.markdown import quartiles, table
 from analysis.shared.parts import Parts
 from analysis.shared.regression import ridge
 from analysis.shared.result import Result
-from analysis.shared.study import Study
+from analysis.shared.study import Study, refuse_unknown
 from analysis.shared.trial import Trial, searched
 from evo_bnas.archive.archive import Archive, Proposal
-from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.search.explorer import Batch, Draft, Explorer
 from evo_bnas.search.local_search import LocalSearch
@@ -83,9 +82,7 @@ def options(parser: ArgumentParser) -> None:
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """The figures of every variant."""
-    for name in options.variants:
-        if name not in VARIANTS:
-            raise UsageError(f"--variants: unknown variant {name!r}; {suggestion(name, VARIANTS)}")
+    refuse_unknown("--variants", options.variants, VARIANTS)
     space, _ = load_table(options.table)
     problem = Problem(space, tuple(options.objectives))
     budget = options.evaluations

@@ -1,6 +1,6 @@
 """The demo over seeds: from the images to a trained network, and what the network needs on a device.
 
-    evo-bnas run digits --set seed=N
+evo-bnas run digits --set seed=N
 """
 
 import shutil

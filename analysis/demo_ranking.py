@@ -1,7 +1,7 @@
 """How well the supernet of the demo ranks networks, against the same networks trained alone.
 
-    evo-bnas train digits
-    evo-bnas ranking runs/out/digits --networks 24 --epochs 20
+evo-bnas train digits
+evo-bnas ranking runs/out/digits --networks 24 --epochs 20
 """
 
 from argparse import ArgumentParser, Namespace

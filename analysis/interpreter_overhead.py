@@ -20,9 +20,8 @@ from analysis.shared.hand_written import HandWritten, copy_into
 from analysis.shared.markdown import percent, quartiles, table, verdict
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
-from analysis.shared.study import Study
+from analysis.shared.study import Study, refuse_unknown
 from analysis.shared.timing import milliseconds, race, ratio
-from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.space.catalogue import load
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import Supernet
@@ -82,9 +81,7 @@ def options(parser: ArgumentParser) -> None:
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """Time every case; raises AssertionError if the contestants do not compute the same."""
-    for name in options.cases:
-        if name not in CASES:
-            raise UsageError(f"--cases: unknown case {name!r}; {suggestion(name, CASES)}")
+    refuse_unknown("--cases", options.cases, CASES)
     torch.set_num_threads(1)
     return {name: _measured(CASES[name], options.turns) for name in options.cases}
 

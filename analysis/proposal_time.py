@@ -15,10 +15,9 @@ from analysis.shared.made_up import OBJECTIVES, SPACE, error
 from analysis.shared.markdown import table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
-from analysis.shared.study import Study
+from analysis.shared.study import Study, refuse_unknown
 from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.archive.score import Score
-from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.problem import Problem
 
@@ -40,9 +39,7 @@ def options(parser: ArgumentParser) -> None:
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """Milliseconds per proposal for each number of scores, and their growth, by explorer."""
-    for name in options.explorers:
-        if name not in EXPLORERS:
-            raise UsageError(f"--explorers: unknown explorer {name!r}; {suggestion(name, EXPLORERS)}")
+    refuse_unknown("--explorers", options.explorers, EXPLORERS)
     problem = Problem(SPACE, OBJECTIVES)
     archives = [archive_of(problem, size) for size in options.scores]
     figures: dict[str, Any] = {"n log n": growth(options.scores, [n * np.log(n) for n in options.scores])}

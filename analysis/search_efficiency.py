@@ -14,9 +14,8 @@ from analysis.shared.curves import GOALS, Curve, until_cells
 from analysis.shared.markdown import quartiles, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
-from analysis.shared.study import Study
+from analysis.shared.study import Study, refuse_unknown
 from analysis.shared.trial import Trial, searched
-from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.local_search import LocalSearch
@@ -66,9 +65,7 @@ def options(parser: ArgumentParser) -> None:
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """The figures of every method, by objectives."""
-    for name in options.methods:
-        if name not in METHODS:
-            raise UsageError(f"--methods: unknown method {name!r}; {suggestion(name, METHODS)}")
+    refuse_unknown("--methods", options.methods, METHODS)
     space, _ = load_table(options.table)
     return {
         ", ".join(objectives): {

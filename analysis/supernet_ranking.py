@@ -5,12 +5,9 @@ trained alone comes on top of that time. The ranking that each supernet gives to
 the errors of the same networks trained alone (`standalone_table`), averaged over their trainings.
 """
 
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,52 +17,15 @@ import torch
 from analysis.shared.markdown import percent, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
-from analysis.shared.study import Study
-from analysis.shared.weight_sharing import SHARINGS
+from analysis.shared.study import Study, refuse_unknown
+from analysis.shared.supernet_training import SPACE, Way, train
 from evo_bnas.archive.ranking import Agreement, agreement, between_seeds
-from evo_bnas.binary.execute import Mode
-from evo_bnas.binary.network import Network
-from evo_bnas.binary.sign import SignGradient
-from evo_bnas.data.dataset import Dataset, load
-from evo_bnas.data.settings import DataSettings
-from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.evaluate.supernet import classified, error_of
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.files.shipped import shipped
-from evo_bnas.progress import silent
 from evo_bnas.space import catalogue
-from evo_bnas.space.genes import Architecture, Space
-from evo_bnas.supernet.calibration import calibrate
-from evo_bnas.supernet.samplers import SAMPLERS
-from evo_bnas.supernet.supernet import Supernet
-from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
-from evo_bnas.train.randomness import Stream, generator, torch_seed
-from evo_bnas.train.retrain import retrain
-from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.supernet import train_supernet
-from evo_bnas.train.teacher import Teacher
 
-_SPACE = "tiny-8"
-_TABLE = shipped("tables") / f"{_SPACE}.csv"
-_BATCH, _LR = 64, 5e-3  # of training, as in the recipe digits
-_SCORED_BATCH = 128
+_TABLE = shipped("tables") / f"{SPACE}.csv"
 _CALIBRATION = 512  # images, as in a run
-_TEACHER_EPOCHS = 40
-_TRIAL_EPOCHS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to train a supernet."""
-
-    sampler: str = "uniform"
-    teacher: str = "none"  # none | in-place | alone: the largest network, whose training comes on top
-    sharing: str = "mask and crop"
-    sign_gradient: SignGradient = "approx"
-    real_share: float = 0.0  # of the epochs, at the beginning, with real weights
-    budget: float = 1.0  # times the CPU time
-
 
 DEFAULT = "uniform, mask and crop (default)"
 WAYS: Mapping[str, Way] = {
@@ -90,105 +50,6 @@ WAYS: Mapping[str, Way] = {
 CALIBRATIONS = (64, 128, 256, 1024)  # images; the default way is scored with these too
 
 
-def train(way: Way, calibrations: Sequence[int], seed: int, seconds: float, scratch: Path) -> dict[str, Any]:
-    """Train a supernet for about this CPU time; its error of every network by calibration images and key."""
-    dataset = load(DataSettings(name="digits"), seed=0)
-    space = catalogue.load(_SPACE).fit(dataset.image, len(dataset.classes))
-    supernet = SHARINGS[way.sharing](space, torch_seed(seed, Stream.WEIGHTS))
-    teacher = _teacher(way, space, dataset, scratch)
-    epochs = _epochs(way, space, dataset, teacher, seconds * way.budget, scratch)
-    real = round(epochs * way.real_share)
-    for weights, share in (("real", real), ("binary", epochs - real)):
-        if share:
-            _train(way, supernet, dataset, teacher, _schedule(share, seed), weights == "real", scratch)
-    networks = list(space.enumerate())
-    return {
-        "epochs": epochs,
-        "errors": {
-            str(images): _errors(supernet, networks, dataset, seed, images) for images in calibrations
-        },
-    }
-
-
-def _epochs(
-    way: Way, space: Space, dataset: Dataset, teacher: Teacher | None, seconds: float, scratch: Path
-) -> int:
-    """How many epochs fit, judged by a few epochs of another supernet once everything is loaded."""
-    trial = SHARINGS[way.sharing](space, 0)
-    _train(way, trial, dataset, teacher, _schedule(1, 0), False, scratch)
-    started = time.process_time()
-    _train(way, trial, dataset, teacher, _schedule(_TRIAL_EPOCHS, 1), False, scratch)
-    return max(round(seconds * _TRIAL_EPOCHS / (time.process_time() - started)), 1)
-
-
-def _train(
-    way: Way,
-    supernet: Supernet,
-    dataset: Dataset,
-    teacher: Teacher | None,
-    schedule: Schedule,
-    real: bool,
-    scratch: Path,
-) -> None:
-    checkpoint = Checkpoint(scratch)
-    checkpoint.remove()
-    train_supernet(
-        supernet,
-        dataset.train,
-        schedule,
-        SAMPLERS[way.sampler],
-        mode=Mode("real" if real else "binary", way.sign_gradient),
-        teacher=teacher,
-        checkpoint=checkpoint,
-    )
-    checkpoint.remove()
-
-
-def _teacher(way: Way, space: Space, dataset: Dataset, scratch: Path) -> Teacher | None:
-    if way.teacher == "none":
-        return None
-    if way.teacher == "in-place":
-        return "in-place"
-    network = Network(space.draw(space.largest()), seed=torch_seed(0, Stream.WEIGHTS))
-    checkpoint = Checkpoint(scratch)
-    checkpoint.remove()
-    retrain(
-        network,
-        dataset.train,
-        _schedule(_TEACHER_EPOCHS, 0),
-        stage="teacher",
-        mode=Mode("real"),
-        precision="float32",
-        checkpoint=checkpoint,
-        report=silent,
-    )
-    checkpoint.remove()
-    network.set_statistics(calibrate(partial(network.run, mode=Mode("real")), dataset.train, _SCORED_BATCH))
-    network.eval()
-    return lambda images: network(images, Mode("real"))
-
-
-def _schedule(epochs: int, seed: int) -> Schedule:
-    return Schedule(TrainingSettings(epochs=epochs, batch=_BATCH, lr=_LR), epochs, seed)
-
-
-def _errors(
-    supernet: Supernet, networks: Sequence[Architecture], dataset: Dataset, seed: int, images: int
-) -> dict[str, float]:
-    """The error of every network on the search part, by key, with this many images for calibration."""
-    order = generator(seed, Stream.CALIBRATION).permutation(len(dataset.train))
-    chosen = dataset.train[torch.from_numpy(order[:images])]
-
-    def error(network: Architecture) -> float:
-        own = partial(supernet, architecture=network)
-        statistics = calibrate(own, chosen, _SCORED_BATCH)
-        return error_of(
-            classified(partial(own, norm=statistics), dataset.search, dataset.search.y, _SCORED_BATCH)
-        )
-
-    return {network.key: error(network) for network in networks}
-
-
 @dataclass(frozen=True, slots=True)
 class Truth:
     """Mean error of every network trained alone, and its ops, by the key of the space."""
@@ -200,7 +61,7 @@ class Truth:
     def read(cls) -> "Truth":
         """The shipped table, whose rows name options as text."""
         known, _ = load_table(_TABLE)
-        space = catalogue.load(_SPACE)
+        space = catalogue.load(SPACE)
         columns = [{str(option): index for index, option in enumerate(gene.options)} for gene in space.genes]
         errors, ops = {}, {}
         for row in known.enumerate():
@@ -250,9 +111,7 @@ def options(parser: ArgumentParser) -> None:
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """One row for each way and each number of calibration images; what ops alone and a second seed reach."""
-    for name in options.ways:
-        if name not in WAYS:
-            raise UsageError(f"--ways: unknown way {name!r}; {suggestion(name, WAYS)}")
+    refuse_unknown("--ways", options.ways, WAYS)
     torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
     truth, rows, calibrated = Truth.read(), [], []
     for name in options.ways:

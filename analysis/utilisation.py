@@ -26,10 +26,9 @@ from analysis.shared.made_up import OBJECTIVES, SPACE, error
 from analysis.shared.markdown import percent, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
-from analysis.shared.study import Study
+from analysis.shared.study import Study, refuse_unknown
 from evo_bnas.archive.journal import Journal
 from evo_bnas.archive.score import Score
-from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.network.objectives import exact_objectives
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.loop import search
@@ -166,9 +165,7 @@ def options(parser: ArgumentParser) -> None:
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """The outcome for every explorer and number of workers."""
-    for name in options.explorers:
-        if name not in EXPLORERS:
-            raise UsageError(f"--explorers: unknown explorer {name!r}; {suggestion(name, EXPLORERS)}")
+    refuse_unknown("--explorers", options.explorers, EXPLORERS)
     return {
         "mean_seconds": MEAN,
         "variation": VARIATION,

@@ -1,8 +1,8 @@
 """docs/measured.md: prose that is written by hand, and between markers what stored results say.
 
-    <!-- result: NAME -->
-    rendered, never edited
-    <!-- end -->
+<!-- result: NAME -->
+rendered, never edited
+<!-- end -->
 """
 
 import re

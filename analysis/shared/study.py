@@ -2,7 +2,7 @@
 
 import pkgutil
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import analysis
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
+from evo_bnas.errors import UsageError, suggestion
 
 
 def _no_options(_: ArgumentParser) -> None:
@@ -42,3 +43,11 @@ def load(name: str) -> Study:
     """Import a study; only what this one needs is imported with it."""
     study: Study = import_module(f"analysis.{name}").STUDY
     return study
+
+
+def refuse_unknown(option: str, words: Iterable[str], known: Iterable[str]) -> None:
+    """Raise UsageError for the first word of an option that is not known."""
+    names = list(known)
+    for word in words:
+        if word not in names:
+            raise UsageError(f"{option}: unknown name {word!r}; {suggestion(word, names)}")
