@@ -1,7 +1,8 @@
 """What a proposal costs beside its evaluation, and how that grows with the number of scores.
 
-The space has 40 genes and made-up errors. Milliseconds are CPU time of one round divided by its proposals,
-the minimum of a few rounds; growth is the exponent of the number of scores by least squares over the sizes.
+Errors are made up, and the space has 40 genes unless another one is named. Milliseconds are CPU time of one
+round divided by its proposals, the minimum of a few rounds; growth is the exponent of the number of scores by
+least squares over the sizes.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.shared.made_up import OBJECTIVES, SPACE, error
+from analysis.shared.made_up import OBJECTIVES, SPACE, MadeUpErrors
 from analysis.shared.markdown import table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
@@ -20,6 +21,7 @@ from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.archive.score import Score
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.problem import Problem
+from evo_bnas.space import catalogue
 
 _POPULATION = 20
 _NOISE = 0.003  # standard deviation of an error, so that surrogates cannot be exact
@@ -30,6 +32,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--explorers", nargs="+", default=("surrogate", "nsga2"), help="default: surrogate nsga2"
     )
+    parser.add_argument("--space", help="a shipped one or a YAML file, instead of the one of 40 genes")
     parser.add_argument(
         "--scores", type=int, nargs="+", default=(250, 500, 1000, 2000), help="in the archive"
     )
@@ -40,9 +43,10 @@ def options(parser: ArgumentParser) -> None:
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """Milliseconds per proposal for each number of scores, and their growth, by explorer."""
     refuse_unknown("--explorers", options.explorers, EXPLORERS)
-    problem = Problem(SPACE, OBJECTIVES)
+    problem = Problem(catalogue.load(options.space) if options.space else SPACE, OBJECTIVES)
     archives = [archive_of(problem, size) for size in options.scores]
-    figures: dict[str, Any] = {"n log n": growth(options.scores, [n * np.log(n) for n in options.scores])}
+    n_log_n = growth(options.scores, [n * np.log(n) for n in options.scores])
+    figures: dict[str, Any] = {"genes": len(problem.space.genes), "n log n": n_log_n}
     for name in options.explorers:
         ms = [_milliseconds(problem, name, archive, options.batch, options.rounds) for archive in archives]
         figures[name] = {"ms": ms, "growth": growth(options.scores, ms)}
@@ -52,7 +56,7 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
 def archive_of(problem: Problem, size: int) -> Archive:
     """Scored networks spread over the cost."""
     rng = np.random.default_rng(size)
-    archive = Archive()
+    archive, error = Archive(), MadeUpErrors(problem.space)
     while len(archive.proposals) < size:
         network = problem.sample(rng)
         if network.key in archive.keys:
@@ -90,10 +94,10 @@ def render(result: Result) -> str:
          f"{result.figures[name]['growth']:.2f}"]
         for name in result.options["explorers"]
     ]  # fmt: skip
-    growth = (
+    return (
+        f"{result.figures['genes']} genes, batches of {result.options['batch']}.\n\n{table(columns, rows)}\n\n"
         f"An explorer whose time is proportional to n log n has a growth of {result.figures['n log n']:.2f}."
     )
-    return f"{table(columns, rows)}\n\n{growth}"
 
 
 STUDY = Study(

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from analysis.shared import style
-from analysis.shared.made_up import OBJECTIVES, SPACE, error
+from analysis.shared.made_up import OBJECTIVES, SPACE, MadeUpErrors
 from analysis.shared.markdown import percent, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
@@ -64,6 +64,7 @@ class Virtual:
         self.now = self.driver = self.handed_out = 0.0  # seconds; handed_out: when the last item was
         self.intervals: list[tuple[float, float]] = []  # of every evaluation
         self._durations = durations
+        self._error = MadeUpErrors(SPACE)
         self._waiting: deque[_Item] = deque()
         self._next: list[deque[_Item]] = [deque() for _ in range(workers)]
         self._free = list(range(workers))
@@ -114,7 +115,7 @@ class Virtual:
 
     def _score(self, id: int, architecture: Architecture) -> Score:
         costs = exact_objectives(SPACE.cost(architecture))
-        return Score("ok", {"error": error(architecture), **costs}, seconds=self._durations[id])
+        return Score("ok", {"error": self._error(architecture), **costs}, seconds=self._durations[id])
 
 
 def simulate(explorer: str, workers: int, seed: int) -> Outcome:
@@ -204,8 +205,8 @@ def render(result: Result) -> str:
 def draw(result: Result, path: Path) -> None:
     """Utilisation by the number of workers, one colour for each explorer."""
     searches, workers = result.figures["searches"], result.options["workers"]
-    figure, axes = style.axes("How busy a search keeps its workers")
-    for name, colour in zip(result.options["explorers"], style.COLOURS, strict=False):
+    figure, axes = style.new_figure()
+    for name, colour in zip(result.options["explorers"], style.SERIES, strict=False):
         own = [one for one in searches if one["explorer"] == name]
         for what, line, marker in (("busy", "-", "o"), ("to_the_end", "--", "s")):
             shares = [100 * one[what] for one in own]
@@ -222,10 +223,11 @@ def draw(result: Result, path: Path) -> None:
         label="instant driver, to the end",
     )
     axes.axhline(100 * TARGET, color=style.GREY, linestyle=":", linewidth=1)
-    axes.set(xscale="log", xlabel="workers", ylabel="workers' time in evaluations (%)", ylim=(50, 102))
+    axes.set(xscale="log", ylim=(50, 102))
     axes.set_xticks(workers, [f"{number:,}" for number in workers], minor=False)
     axes.minorticks_off()
-    axes.legend(frameon=False, loc="lower left", ncols=2, fontsize=9)
+    title = "How busy a search keeps its workers"
+    style.label(axes, title, "workers", "workers' time in evaluations (%)", legend="lower left")
     style.save(figure, path)
 
 

@@ -1,10 +1,10 @@
-"""A space of 40 genes with made-up errors: searches of realistic size without a network in them."""
+"""Made-up errors, and a space of 40 genes: searches of realistic size without a network in them."""
 
 import numpy as np
 
 from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.chain_definition import ChainDefinition
-from evo_bnas.space.genes import Architecture
+from evo_bnas.space.genes import Architecture, Space
 
 OBJECTIVES = ("error", "ops", "params")
 
@@ -25,10 +25,16 @@ SPACE = ChainSpace(
         }
     ),
 )
-_LOSSES = [np.random.default_rng(gene).random(options) for gene, options in enumerate(SPACE.sizes)]
 
 
-def error(architecture: Architecture) -> float:
-    """A separable error: every gene adds its part."""
-    parts = [loss[option] for loss, option in zip(_LOSSES, architecture.genes, strict=True)]
-    return float(0.2 + 0.4 * np.mean(parts))
+class MadeUpErrors:
+    """Separable errors of the networks of a space: every gene adds its part."""
+
+    def __init__(self, space: Space) -> None:
+        self._losses = [
+            np.random.default_rng(gene).random(options) for gene, options in enumerate(space.sizes)
+        ]
+
+    def __call__(self, architecture: Architecture) -> float:
+        parts = [loss[option] for loss, option in zip(self._losses, architecture.genes, strict=True)]
+        return float(0.2 + 0.4 * np.mean(parts))

@@ -7,21 +7,28 @@ from matplotlib.figure import Figure
 
 from evo_bnas.files.atomic import replace
 
-GREY = "#8a8f99"
-COLOURS = ("#1f5fa8", "#d1495b")
+SERIES = ("#1f5fa8", "#d1495b")  # of curves, in this order
+GREY = "#b8bcc4"
 
 
-def axes(title: str) -> tuple[Figure, Axes]:
-    """An empty figure with a grid and a title."""
+def new_figure() -> tuple[Figure, Axes]:
+    """A figure and its only axes."""
     figure = Figure(figsize=(7.2, 4.5), dpi=160, layout="constrained")
-    drawn = figure.add_subplot()
-    drawn.set_title(title, loc="left", fontsize=11)
-    drawn.spines[["top", "right"]].set_visible(False)
-    drawn.grid(color="#e6e8ec", linewidth=0.7)
-    drawn.set_axisbelow(True)
-    return figure, drawn
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def label(axes: Axes, title: str, x: str, y: str, *, legend: str) -> None:
+    """Give finished axes their title, the labels of both sides, a grid and a legend."""
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(color="#e6e8ec", linewidth=0.7)
+    axes.legend(loc=legend, frameon=False, fontsize=9)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write an image file; it appears whole or not at all."""
+    """Write an image file atomically."""
     replace(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:]))
