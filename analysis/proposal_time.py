@@ -95,7 +95,8 @@ def render(result: Result) -> str:
         for name in result.options["explorers"]
     ]  # fmt: skip
     return (
-        f"{result.figures['genes']} genes, batches of {result.options['batch']}.\n\n{table(columns, rows)}\n\n"
+        f"{result.figures['genes']} genes, batches of {result.options['batch']}.\n\n"
+        f"{table(columns, rows)}\n\n"
         f"An explorer whose time is proportional to n log n has a growth of {result.figures['n log n']:.2f}."
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.chain_definition import ChainDefinition
-from evo_bnas.space.genes import Architecture, Space
+from evo_bnas.space.genes import Architecture, GeneSpace
 
 OBJECTIVES = ("error", "ops", "params")
 
@@ -30,7 +30,7 @@ SPACE = ChainSpace(
 class MadeUpErrors:
     """Separable errors of the networks of a space: every gene adds its part."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: GeneSpace) -> None:
         self._losses = [
             np.random.default_rng(gene).random(options) for gene, options in enumerate(space.sizes)
         ]

@@ -1,11 +1,14 @@
 """One style for the figures of studies."""
 
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evo_bnas.files.atomic import replace
+
+Corner = Literal["lower right", "lower left", "upper right", "upper left"]
 
 SERIES = ("#1f5fa8", "#d1495b")  # of curves, in this order
 GREY = "#b8bcc4"
@@ -20,7 +23,7 @@ def new_figure() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def label(axes: Axes, title: str, x: str, y: str, *, legend: str) -> None:
+def label(axes: Axes, title: str, x: str, y: str, *, legend: Corner) -> None:
     """Give finished axes their title, the labels of both sides, a grid and a legend."""
     axes.set_title(title, loc="left", fontsize=11)
     axes.set_xlabel(x)

@@ -17,7 +17,7 @@ every_sharing = pytest.mark.parametrize("name", SHARINGS)
 
 
 def convolution(groups: int) -> Node:
-    """The grouped layer of the widest network, with so many groups."""
+    """The grouped layer of the widest network, with this many groups."""
     key = f"k5-c8-c32d2k5-g{groups}"
     nodes = SPACE.draw(SPACE.parse(key)).nodes
     return next(node for node in nodes if node.name == "s3.b1.spatial")
