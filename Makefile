@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench measured clean
 
 demo: $(INSTALLED)
 	$(BIN)/evo-bnas run digits
@@ -17,11 +17,13 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# On a machine without other work: it measures times.
 bench: $(INSTALLED)
-	$(BIN)/python -m analysis.overhead
-	$(BIN)/python -m analysis.training_speed
-	$(BIN)/python -m analysis.packed_speed
-	$(BIN)/python -m analysis.latency
+	$(BIN)/python -m analysis timing
+
+# Measures nothing.
+measured: $(INSTALLED)
+	$(BIN)/python -m analysis render
 
 # The build backend is installed first and used as it is, so that it is pinned like everything else.
 $(INSTALLED): pyproject.toml constraints.txt

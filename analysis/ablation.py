@@ -1,39 +1,54 @@
-"""What each part of the surrogate search contributes: the search without it, on a table of known answers.
+"""What each part of the surrogate search contributes: the search without it, on a table of known scores.
 
-    python -m analysis.ablation --table nas-bench-macro_cifar10.json
-
-Distinct evaluations until 0.99 and 0.999 of the true hypervolume and what is covered at the end, median and
-quartiles over seeds. All variants have the same seeds, batches and budget.
+Distinct evaluations until a fraction of the true hypervolume is covered, and what is covered at the end;
+median and quartiles over seeds. All variants have the same seeds, batches and budget.
 """
 
+<<<<<<< HEAD
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
+=======
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
+>>>>>>> wip-studies
 from pathlib import Path
-from time import perf_counter
+from typing import Any
 
 import numpy as np
 
-from analysis import command
-from analysis.regression import ridge
-from analysis.search_efficiency import GOALS, Curve, Method, compare
-from analysis.trial import Trial
+from analysis.shared.curves import GOALS, Curve, until_cells
+from analysis.shared.markdown import quartiles, table
+from analysis.shared.parts import Parts
+from analysis.shared.regression import ridge
+from analysis.shared.result import Result
+from analysis.shared.study import Study, refuse_unknown
+from analysis.shared.trial import Trial, searched
 from evo_bnas.archive.archive import Archive, Proposal
+<<<<<<< HEAD
 from evo_bnas.cli import console
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.evaluate.table import Table, load_table
 from evo_bnas.search.explorer import Batch, Candidate, Explorer
+=======
+from evo_bnas.evaluate.table import load_table
+from evo_bnas.search.explorer import Batch, Draft, Explorer
+>>>>>>> wip-studies
 from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.multi_population import MultiPopulation
 from evo_bnas.search.problem import Problem
 from evo_bnas.search.surrogate import SurrogateSearch
 from evo_bnas.search.surrogates import SURROGATES
-from evo_bnas.space.table import TableSpace
 
-_POPULATION = 20
+_POPULATION, _BATCH = 20, 8
 
 
+<<<<<<< HEAD
 class UniformStart(Explorer):
     """A search by surrogate whose first networks have uniformly drawn genes instead of spread-out costs."""
+=======
+class UniformStart:
+    """A surrogate search whose first networks have uniformly drawn genes instead of spread-out costs."""
+>>>>>>> wip-studies
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem, start=0, fill=False)
@@ -52,26 +67,27 @@ class UniformStart(Explorer):
             yield Candidate(self._problem.space.sample(rng), "start")
 
 
-def _with(name: str) -> "Callable[[Problem, int], Explorer]":
+def _only(name: str) -> Callable[[Problem, int], Explorer]:
     """The search with one surrogate, instead of a choice between two."""
     return lambda problem, _: SurrogateSearch(problem, _POPULATION, among={name: SURROGATES[name]})
 
 
 # By what is changed: the explorer for a problem and a budget.
 VARIANTS: Mapping[str, Callable[[Problem, int], Explorer]] = {
-    "as it is": lambda problem, _: SurrogateSearch(problem, _POPULATION),
+    "default": lambda problem, _: SurrogateSearch(problem, _POPULATION),
     "two populations": lambda problem, _: MultiPopulation(problem, _POPULATION),
     "uniform start": lambda problem, _: UniformStart(problem),
-    "pair-linear only": _with("pair-linear"),
-    "pair-bt only": _with("pair-bt"),
+    "pair-linear only": _only("pair-linear"),
+    "pair-bt only": _only("pair-bt"),
     "regression: ridge": lambda problem, _: SurrogateSearch(problem, _POPULATION, among={"ridge": ridge}),
-    "regression: gp": _with("gp"),
-    "polish for the last third": lambda problem, budget: LocalSearch(
+    "regression: Gaussian process": _only("gp"),
+    "local search in the last third": lambda problem, budget: LocalSearch(
         SurrogateSearch(problem, _POPULATION), problem, after=budget - budget // 3
     ),
 }
 
 
+<<<<<<< HEAD
 class Variant:
     """A search as `compare` runs it, in batches."""
 
@@ -106,60 +122,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("analysis.ablation", __doc__)
+=======
+def options(parser: ArgumentParser) -> None:
+    """The study's own options."""
+>>>>>>> wip-studies
     parser.add_argument("--table", type=Path, required=True, help="CSV, or the JSON of NAS-Bench-Macro")
-    parser.add_argument("--variants", default=",".join(VARIANTS), help="names with commas between")
-    parser.add_argument("--objectives", default="error,flops", help="names with commas")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--evaluations", type=int, default=150)
-    parser.add_argument("--batch", type=int, default=8)
-    return parser
+    parser.add_argument("--variants", nargs="+", default=tuple(VARIANTS), help="default: all")
+    parser.add_argument("--objectives", nargs="+", default=("error", "flops"), help="default: error flops")
+    parser.add_argument("--seeds", type=int, default=10, help="searches of each (default %(default)s)")
+    parser.add_argument("--evaluations", type=int, default=120, help="of each (default %(default)s)")
 
 
-def _run(asked: argparse.Namespace) -> None:
-    space, _ = load_table(asked.table)
-    problem = Problem(space, tuple(name.strip() for name in asked.objectives.split(",")))
-    methods: dict[str, Method] = {}
-    for name in asked.variants.split(","):
-        if name not in VARIANTS:
-            raise UsageError(f"--variants: unknown variant {name!r}; {suggestion(name, VARIANTS)}")
-        methods[name] = Variant(VARIANTS[name], asked.batch)
-    curves = compare(methods, problem, space, asked.evaluations, asked.seeds)
-    if asked.format == "table":
-        columns = ["variant", *(f"evaluations to {goal}" for goal in GOALS), f"after {asked.evaluations}"]
-        console.print_table(columns, [_row(curve, asked.evaluations) for curve in curves], left=["variant"])
-    else:
-        console.print_json(
-            {
-                "table": space.name,
-                "objectives": list(problem.objectives),
-                "seeds": asked.seeds,
-                "evaluations": asked.evaluations,
-                "variants": {
-                    curve.name: {
-                        **{
-                            f"to_{goal}": [
-                                value if np.isfinite(value) else None for value in curve.until(goal)
-                            ]
-                            for goal in GOALS
-                        },
-                        f"after_{asked.evaluations}": curve.after(asked.evaluations),
-                    }
-                    for curve in curves
-                },
-            }
-        )
+def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
+    """The figures of every variant."""
+    refuse_unknown("--variants", options.variants, VARIANTS)
+    space, _ = load_table(options.table)
+    problem = Problem(space, tuple(options.objectives))
+    budget = options.evaluations
+
+    def trial(name: str, seed: int) -> Trial:
+        return searched(problem, VARIANTS[name](problem, budget), space, budget, _BATCH, seed)
+
+    figures = {}
+    for name in options.variants:
+        trials = [parts.get(f"{name}-seed{seed}", trial, name, seed) for seed in range(options.seeds)]
+        figures[name] = Curve([Trial(**own) for own in trials], problem, space).figures(budget)
+    return figures
 
 
-def _row(curve: Curve, evaluations: int) -> list[str]:
-    cells = []
-    for goal in GOALS:
-        low, median, high = (
-            f"{value:.0f}" if np.isfinite(value) else f">{evaluations}" for value in curve.until(goal)
-        )
-        cells.append(f"{median} ({low} to {high})")
-    low, median, high = (f"{value:.4f}" for value in curve.after(evaluations))
-    return [curve.name, *cells, f"{median} ({low} to {high})"]
+def render(result: Result) -> str:
+    """One row for each variant."""
+    columns = ["variant", *(f"to {goal}" for goal in GOALS), f"covered after {result.options['evaluations']}"]
+    return table(
+        columns,
+        [
+            [name, *until_cells(own), quartiles(own["covered"], "{:.4f}")]
+            for name, own in result.figures.items()
+        ],
+    )
 
 
-if __name__ == "__main__":
-    main()
+STUDY = Study(
+    about=__doc__,
+    section="What each part of the surrogate search contributes",
+    minutes=10,
+    measure=measure,
+    render=render,
+    options=options,
+)

@@ -1,41 +1,51 @@
-"""How fast packed programs are: beside PyTorch, by kind of step, and beside what the machine could do.
+"""How fast packed programs are, beside PyTorch and beside what the processor could do.
 
-    python -m analysis.packed_speed
-
-Of every space the smallest, the median and the largest network (by ops) classify a batch of made-up images
-on one thread: as a packed program, and in PyTorch, folded once and channels-last, in float32 and bfloat16.
-They take turns in one process, and the ratio is taken turn by turn, so that a machine that is busy now and
-then slows all of them. `trunk` leaves out what comes before the first binary convolution.
+The smallest, the median and the largest network (by ops) of every space classify a batch of random images on
+one thread: as a packed program, and in PyTorch, folded once and channels-last, in float32 and bfloat16. They
+take turns in one process, and ratios are taken turn by turn. `trunk` leaves out everything before the first
+binary convolution; `calibration` measures the statistics of the norms.
 """
 
-import argparse
-import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from llvmlite import binding
 from numba import njit
-from torch import Tensor
 
+<<<<<<< HEAD
 from analysis import command
 from evo_bnas.binary.execute import operate
 from evo_bnas.binary.fold import Tensors, fold
 from evo_bnas.binary.network import Network
 from evo_bnas.machine import processor
 from evo_bnas.network.blueprint import Blueprint
+=======
+from analysis.shared.inference import calibrated, folded, median_network, tensors_of
+from analysis.shared.markdown import percent, quartiles, table, verdict
+from analysis.shared.parts import Parts
+from analysis.shared.result import Result
+from analysis.shared.study import Study
+from analysis.shared.timing import milliseconds, race, ratio
+>>>>>>> wip-studies
 from evo_bnas.network.cost import cost
 from evo_bnas.network.node import Node, tensors
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
+<<<<<<< HEAD
 from evo_bnas.packed.llvm import TILE
 from evo_bnas.packed.program import Program, RegisterFile
 from evo_bnas.packed.stem import trunk
 from evo_bnas.packed.step import Floats, Step
 from evo_bnas.packed.vectors import BLOCK_BYTES, multiply
+=======
+from evo_bnas.packed.program import Program
+from evo_bnas.packed.stem import trunk
+from evo_bnas.packed.vectors import BLOCK_BYTES, TILE, multiply
+>>>>>>> wip-studies
 from evo_bnas.space.catalogue import load
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
@@ -44,105 +54,75 @@ SPACES = ("group-mobile-32", "elastic-mobile-32", "elastic-resnet-32", "binary-c
 TARGETS = {"float32": 5.0, "bfloat16": 3.0}  # times PyTorch, for the median network
 
 _FEATURES = ("avx2", "avx512f", "avx512vpopcntdq", "avx512bf16", "neon", "sve")
-_DRAWN = 41  # architectures whose median is taken
 _CHUNK = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """How many times as long something takes in PyTorch; quartiles over turns."""
-
-    space: str
-    network: str  # smallest | median | largest
-    part: str  # whole | trunk | calibration
-    beside: str  # float32 | bfloat16
-    mbops: float
-    packed_ms: float  # an image
-    ratio: float
-    low: float
-    high: float
+def options(parser: ArgumentParser) -> None:
+    """The study's own options."""
+    parser.add_argument("--spaces", nargs="+", default=SPACES, help="default: " + " ".join(SPACES))
+    parser.add_argument("--batch", type=int, default=16, help="images of a turn (default %(default)s)")
+    parser.add_argument("--turns", type=int, default=7, help="of each contestant (default %(default)s)")
 
 
-def networks(space: Space) -> dict[str, Architecture]:
-    """The smallest, the median and the largest network."""
-    rng = np.random.default_rng(0)
-    drawn = sorted((space.sample(rng) for _ in range(_DRAWN)), key=lambda one: space.cost(one).ops)
-    return {"smallest": space.smallest(), "median": drawn[_DRAWN // 2], "largest": space.largest()}
+def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
+    """The ratios of every network, and how near the median ones are to the limits of the processor."""
+    torch.set_num_threads(1)
+    # Once glibc has seen a block of 31 MiB freed, it keeps such blocks: no contestant waits for fresh pages.
+    torch.empty(31 << 20, dtype=torch.uint8)
+    macs, bandwidth = _limits(options.turns)
+    networks, utilisation = [], []
+    for space in map(load, options.spaces):
+        sizes = {
+            "smallest": space.smallest(),
+            "median": median_network(space),
+            "largest": space.largest(),
+        }
+        networks += [_compared(space, *sized, options.batch, options.turns) for sized in sizes.items()]
+        x = torch.randn(_CHUNK, *space.image)
+        program = compile_network(calibrated(space.draw(sizes["median"]), x))
+        seconds = race({"run": partial(program.run, x.numpy())}, options.turns)["run"].min()
+        utilisation.append(
+            {
+                "space": space.name,
+                "of_loop": space.cost(sizes["median"]).bops * _CHUNK / seconds / macs,
+                "of_bandwidth": _traffic(program) * _CHUNK / seconds / bandwidth,
+            }
+        )
+    return {
+        "features": [name for name in _FEATURES if binding.get_host_cpu_features().get(name)],
+        "macs_per_second": macs,
+        "bytes_per_second": bandwidth,
+        "networks": networks,
+        "medians": utilisation,
+    }
 
 
-def calibrated(blueprint: Blueprint, x: Tensor) -> Network:
-    """A network with weights by chance."""
-    network = Network(blueprint)
-    network.set_statistics(calibrate(network.run, x, len(x)))
-    return network.eval()
-
-
-def own(network: Network, node: Node) -> Tensors:
-    """The tensors of one node."""
-    return {spec.name: network.get_parameter(f"{node.name}.{spec.name}").detach() for spec in tensors(node)}
-
-
-def in_torch(network: Network, kind: torch.dtype) -> Callable[[Tensor], Tensor]:
-    """What a network does in evaluation, with its tensors folded once and in the type asked for."""
-    blueprint = network.blueprint
-    statistics = {name: value.to(kind) for name, value in network.statistics.items()}
-    folded = [
-        fold(node, {name: value.to(kind) for name, value in own(network, node).items()}, statistics)
-        for node in blueprint.nodes
-    ]
-
-    @torch.inference_mode()
-    def run(images: Tensor) -> Tensor:
-        maps = {0: images}
-        for index, node in enumerate(blueprint.nodes[1:], 1):
-            form, inputs = folded[index], [maps[source] for source in node.inputs]
-            x = form.before(inputs[0]) if form.before else inputs[0]
-            z = operate(node, [x, *inputs[1:]], form.weight)
-            maps[index] = form.epilogue(z, inputs[1] if form.add else None)
-            for source in set(node.inputs):
-                if blueprint.last_use[source] == index:
-                    del maps[source]
-        return maps[index].flatten(1)
-
-    return run
-
-
-def race(contestants: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Seconds of each contestant in every turn, after one that warms up."""
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(turns + 1):
-        for name, call in contestants.items():
-            started = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - started)
-    return {name: seconds[1:] for name, seconds in times.items()}
-
-
-def compare(space: Space, name: str, architecture: Architecture, batch: int, turns: int) -> list[Ratio]:
-    """The ratios of one network."""
-    rows = []
+def _compared(space: Space, name: str, architecture: Architecture, batch: int, turns: int) -> dict[str, Any]:
+    """How many times the packed time PyTorch takes for one network, in quartiles over turns."""
     whole = space.draw(architecture)
+    figures: dict[str, Any] = {"space": space.name, "network": name, "mbops": cost(whole).bops / 1e6}
     for part, blueprint in (("whole", whole), ("trunk", trunk(whole))):
         x = torch.randn(batch, *blueprint.image, generator=torch.Generator().manual_seed(0))
-        x = x.contiguous(memory_format=torch.channels_last)  # as both want it: nobody has to turn it
+        x = x.contiguous(memory_format=torch.channels_last)  # the layout that both read
         network = calibrated(blueprint, x)
-        program, packed = compile_network(network), x.numpy()
-        contestants: dict[str, Callable[[], object]] = {"packed": partial(program.run, packed)}
-        for kind in (torch.float32, torch.bfloat16):
-            run, images = in_torch(network, kind), x.to(kind)
-            contestants[str(kind).removeprefix("torch.")] = partial(run, images)
-        rows += _ratios((space.name, name, part), blueprint, race(contestants, turns), batch)
+        packed = x.numpy()
+        contestants: dict[str, Callable[[], object]] = {
+            "packed": partial(compile_network(network).run, packed)
+        }
+        for dtype in (torch.float32, torch.bfloat16):
+            contestants[str(dtype).removeprefix("torch.")] = partial(folded(network, dtype), x.to(dtype))
+        figures[part] = _ratios(race(contestants, turns), batch)
     if name == "median":
+        statistics = partial(tensors_of, network)
         contestants = {
-            "packed": lambda: calibrate_packed(
-                network.blueprint, lambda node: own(network, node), packed, batch // 2
-            ),
+            "packed": lambda: calibrate_packed(network.blueprint, statistics, packed, batch // 2),
             "float32": lambda: calibrate(network.run, x, batch // 2),
         }
-        rows += _ratios((space.name, name, "calibration"), blueprint, race(contestants, turns), batch)
-    return rows
+        figures["calibration"] = _ratios(race(contestants, turns), batch)
+    return figures
 
 
+<<<<<<< HEAD
 def _ratios(
     of: tuple[str, str, str], blueprint: Blueprint, times: dict[str, list[float]], batch: int
 ) -> list[Ratio]:
@@ -180,6 +160,13 @@ def kind_of(step: Step) -> str:
     if step.operation in ("conv", "dense"):
         return "real convolutions, dense"
     return "pools" if step.operation.startswith("pool") else "copies, sums, means"
+=======
+def _ratios(seconds: dict[str, np.ndarray], batch: int) -> dict[str, Any]:
+    ours = seconds.pop("packed")
+    return {"ms_per_image": milliseconds(ours) / batch} | {
+        name: ratio(theirs, ours) for name, theirs in seconds.items()
+    }
+>>>>>>> wip-studies
 
 
 @njit
@@ -189,27 +176,25 @@ def _count(words, weights, counts, times):  # type: ignore[no-untyped-def]
         multiply(words, 0, 1, TILE, TILE, depth, weights, 0, counts, 0, lanes)
 
 
-def ceilings(turns: int) -> tuple[float, float]:
+def _limits(turns: int) -> tuple[float, float]:
     """1-bit MACs a second of the innermost loop on cached words, and bytes a second that memory copies."""
     depth, lanes, times = 64, BLOCK_BYTES // 8, 20_000
     words, weights = np.arange(depth * TILE, dtype=np.uint64), np.arange(depth * lanes, dtype=np.uint64)
     counts = np.zeros(TILE * lanes, np.int32)
     source, target = np.ones(1 << 25, np.float32), np.empty(1 << 25, np.float32)
-    best = {
-        name: min(seconds)
-        for name, seconds in race(
-            {
-                "count": lambda: _count(words, weights, counts, times),
-                "copy": lambda: np.copyto(target, source),
-            },
-            turns,
-        ).items()
-    }
-    return times * TILE * weights.size * 64 / best["count"], 2 * source.nbytes / best["copy"]
+    seconds = race(
+        {
+            "count": lambda: _count(words, weights, counts, times),
+            "copy": lambda: np.copyto(target, source),
+        },
+        turns,
+    )
+    macs = times * TILE * weights.size * 64
+    return float(macs / seconds["count"].min()), float(2 * source.nbytes / seconds["copy"].min())
 
 
-def traffic(program: Program) -> int:
-    """Bytes of maps and signs that the steps read and write, an image."""
+def _traffic(program: Program) -> int:
+    """Bytes of maps and signs that the steps read and write for an image."""
     size = 0
     for step in program.steps:
         for where in (*step.inputs, *(one for one in (step.shortcut, step.real) if one is not None)):
@@ -222,64 +207,56 @@ def traffic(program: Program) -> int:
     return size
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print."""
-    asked = command.parser("analysis.packed_speed", __doc__)
-    asked.add_argument("--spaces", nargs="+", default=SPACES, help="default: " + " ".join(SPACES))
-    asked.add_argument("--batch", type=int, default=16, help="images of a turn (default %(default)s)")
-    asked.add_argument("--turns", type=int, default=7, help="of each contestant (default %(default)s)")
-    command.run(_study, asked, arguments)
-
-
-def _study(asked: argparse.Namespace) -> None:
-    torch.set_num_threads(1)
-    # Once glibc has seen a block of 31 MiB freed, it keeps such blocks: no contestant waits for fresh pages.
-    torch.empty(31 << 20, dtype=torch.uint8)
-    features = [name for name in _FEATURES if binding.get_host_cpu_features().get(name)]
-    print(f"{processor()} ({', '.join(features)}), torch {torch.__version__}, one thread")
-    macs, bandwidth = ceilings(asked.turns)
-    print(
-        f"innermost loop alone {macs / 1e9:,.0f} G binary MAC/s, memory copies {bandwidth / 1e9:.0f} GB/s\n"
+def render(result: Result) -> str:
+    """One row for each network, and one for each median network."""
+    figures = result.figures
+    kinds = tuple(TARGETS)
+    columns = [
+        "network",
+        "Mbop",
+        "ms per image",
+        *kinds,
+        *(f"{kind}, trunk" for kind in kinds),
+        "calibration",
+    ]
+    rows = [
+        [
+            f"{own['space']}, {own['network']}",
+            f"{own['mbops']:,.0f}",
+            f"{own['whole']['ms_per_image']:.2f}",
+            *(quartiles(own[part][kind], "{:.1f}") for part in ("whole", "trunk") for kind in kinds),
+            quartiles(own["calibration"]["float32"], "{:.1f}") if "calibration" in own else "",
+        ]
+        for own in figures["networks"]
+    ]
+    medians = [
+        [own["space"], percent(own["of_loop"]), percent(own["of_bandwidth"])] for own in figures["medians"]
+    ]
+    macs, copied = figures["macs_per_second"] / 1e9, figures["bytes_per_second"] / 1e9
+    missed = [
+        f"{own['space']}, {kind}, {part}"
+        for own in figures["networks"]
+        for part in ("whole", "trunk")
+        for kind, target in TARGETS.items()
+        if own["network"] == "median" and own[part][kind][1] < target
+    ]
+    targets = " and ".join(f"{target:g} times for {kind}" for kind, target in TARGETS.items())
+    return (
+        f"Batches of {result.options['batch']}, a processor with {', '.join(figures['features'])}.\n\n"
+        f"{table(columns, rows)}\n\n"
+        f"The targets for the median networks are {targets}. {verdict(missed)}\n\n"
+        f"The innermost loop alone does {macs:,.0f} G binary MAC/s here, and "
+        f"memory copies {copied:.0f} GB/s. What the median networks reach of that:\n\n"
+        f"{table(['space', 'of the loop', 'of the bandwidth'], medians)}"
     )
-    print(f"{'space':18} {'network':9} {'part':12} {'Mbop':>6} {'ms/image':>9}  PyTorch takes (quartiles)")
-    rows: list[Ratio] = []
-    profiles: dict[str, dict[str, float]] = {}
-    distances: dict[str, dict[str, float]] = {}
-    for space in map(load, asked.spaces):
-        for name, architecture in networks(space).items():
-            found = compare(space, name, architecture, asked.batch, asked.turns)
-            rows += found
-            for row in found:
-                print(
-                    f"{row.space:18} {row.network:9} {row.part:12} {row.mbops:6.1f} {row.packed_ms:9.3f}"
-                    f"  {row.ratio:5.2f} x {row.beside:8} ({row.low:.2f} to {row.high:.2f})"
-                )
-            if name == "median":
-                x = torch.randn(_CHUNK, *space.image)
-                program = compile_network(calibrated(space.draw(architecture), x))
-                profiles[space.name] = shares(program, x.numpy(), asked.turns)
-                seconds = min(race({"run": partial(program.run, x.numpy())}, asked.turns)["run"])
-                distances[space.name] = {
-                    "of the innermost loop": space.cost(architecture).bops * _CHUNK / seconds / macs,
-                    "of the memory's bandwidth": traffic(program) * _CHUNK / seconds / bandwidth,
-                }
-    for name, kinds in profiles.items():
-        print(f"\ntime of the median network of {name}, which does ", end="")
-        print(", ".join(f"{share:.0%} {what}" for what, share in distances[name].items()))
-        print("\n".join(f"  {kind:26} {share:6.1%}" for kind, share in kinds.items()))
-    if asked.format == "json":
-        figures = {
-            "processor": processor(),
-            "features": features,
-            "torch": torch.__version__,
-            "targets": TARGETS,
-            "ceilings": {"macs_per_second": macs, "bytes_per_second": bandwidth},
-            "ratios": [asdict(row) for row in rows],
-            "profiles": profiles,
-            "distances": distances,
-        }
-        print(json.dumps(figures))
 
 
-if __name__ == "__main__":
-    main()
+STUDY = Study(
+    about=__doc__,
+    section="Packed programs beside PyTorch",
+    minutes=10,
+    measure=measure,
+    render=render,
+    options=options,
+    timing=True,
+)

@@ -1,24 +1,23 @@
-"""How many scores a second one driver takes from a cluster, journal included: evaluations of zero work.
+"""How many scores per second one driver takes from a cluster, journal included: evaluations without work.
 
-    python -m analysis.ray_driver --actors 8 --results 20000
-
-A cluster of one's own is started on this machine with so many slots, whatever its cores. Networks are handed
-to the workers as a search does it, and each drained group is written to the journal and synced before more
-is handed out. Seconds count from the first result: start-up is apart.
+A cluster of its own is started on this machine with a number of slots, whatever its cores. Networks are
+handed to the workers as a search does it, and each group of scores is written to the journal and synced
+before more work is handed out. Seconds count from the first result, so they do not include the start.
 """
 
-import argparse
-import tempfile
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
-from analysis import command
+from analysis.shared.markdown import table
+from analysis.shared.parts import Parts
+from analysis.shared.result import Result
+from analysis.shared.study import Study
 from evo_bnas.archive.archive import Proposal
 from evo_bnas.archive.journal import Journal
-from evo_bnas.cli import console
 from evo_bnas.cluster.engine import RayEngine
 from evo_bnas.cluster.session import connected
 from evo_bnas.cluster.settings import EngineSettings
@@ -26,23 +25,22 @@ from evo_bnas.evaluate.table import Table
 from evo_bnas.space.genes import Architecture
 from evo_bnas.space.table import TableSpace
 
+<<<<<<< HEAD
 _GENES = 20  # of three options: more networks than are needed, with keys as long as those of a space
+=======
+TARGET = 1_000  # scores a second
+
+_GENES, _OPTIONS = 20, 3  # enough networks, with keys as long as those of a space
+>>>>>>> wip-studies
 
 
-@dataclass(frozen=True)
-class Rate:
-    """What one driver took."""
-
-    results: int
-    seconds: float
-    start_seconds: float
-    groups: int  # syncs of the journal
-
-    @property
-    def per_second(self) -> float:
-        return self.results / self.seconds
+def options(parser: ArgumentParser) -> None:
+    """The study's own options."""
+    parser.add_argument("--actors", type=int, default=8, help="(default %(default)s)")
+    parser.add_argument("--scores", type=int, default=20_000, help="(default %(default)s)")
 
 
+<<<<<<< HEAD
 def measure(actors: int, results: int, folder: Path) -> Rate:
     """Results until so many are in the journal, each of another network."""
     rows = islice(product("012", repeat=_GENES), results)
@@ -51,26 +49,62 @@ def measure(actors: int, results: int, folder: Path) -> Rate:
     asked = EngineSettings(workers=actors, cpus=0.01)
     begun = perf_counter()
     with connected(asked) as session, RayEngine(table, session, asked) as engine:
+=======
+def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
+    """Seconds until the scores of all networks are in the journal."""
+    journal = parts.folder / "journal.jsonl"
+    journal.unlink(missing_ok=True)  # of an interrupted run
+    genes = islice(product(range(_OPTIONS), repeat=_GENES), options.scores)
+    networks = [Architecture(row, "-".join(map(str, row))) for row in genes]
+    table = Table({network.key: {"error": 0.5, "ops": 1.0, "params": 1.0} for network in networks})
+    settings = EngineSettings(workers=options.actors, cpus=0.01)
+    begin = perf_counter()
+    with connected(settings) as session, RayEngine(table, session, settings) as engine:
+>>>>>>> wip-studies
         engine.submit(0, networks[0])
         while not engine.poll():
             pass
         started = perf_counter()
+<<<<<<< HEAD
         groups = _drain(engine, space, networks[1:], folder / "journal.jsonl")
         return Rate(len(networks) - 1, perf_counter() - started, started - begun, groups)
 
 
 def _drain(engine: RayEngine, space: TableSpace, networks: Sequence[Architecture], path: Path) -> int:
     """Keep the engine at its capacity; returns how often scores were written down."""
+=======
+        groups = _drain(engine, networks[1:], journal)
+        seconds = perf_counter() - started
+    taken = len(networks) - 1
+    return {
+        "taken": taken,
+        "seconds": seconds,
+        "per_second": taken / seconds,
+        "groups": groups,
+        "start_seconds": started - begin,
+    }
+
+
+def _drain(engine: RayEngine, networks: Sequence[Architecture], path: Path) -> int:
+    """Keep the engine at its capacity; returns how many groups of scores were written."""
+>>>>>>> wip-studies
     groups = done = 0
     with Journal(path, space) as journal:
         while done < len(networks):
-            asked = len(journal.archive.proposals)
-            room = min(engine.capacity - (asked - done), len(networks) - asked)
+            proposed = len(journal.archive.proposals)
+            room = min(engine.capacity - (proposed - done), len(networks) - proposed)
             if room > 0:
+<<<<<<< HEAD
                 fresh = networks[asked : asked + room]
                 journal.add_proposals([Proposal(asked + n, a, "listed", done) for n, a in enumerate(fresh)])
                 for n, network in enumerate(fresh):
                     engine.submit(asked + n, network)
+=======
+                new = networks[proposed : proposed + room]
+                journal.propose([Proposal(proposed + n, a.key, "listed", done) for n, a in enumerate(new)])
+                for n, network in enumerate(new):
+                    engine.submit(proposed + n, network)
+>>>>>>> wip-studies
             if scores := engine.poll():
                 journal.add_scores(scores)
                 groups += 1
@@ -78,34 +112,27 @@ def _drain(engine: RayEngine, space: TableSpace, networks: Sequence[Architecture
     return groups
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = command.parser("analysis.ray_driver", __doc__)
-    parser.add_argument("--actors", type=int, default=8)
-    parser.add_argument("--results", type=int, default=20_000)
-    command.run(_run, parser, arguments)
+def render(result: Result) -> str:
+    """One row."""
+    figures = result.figures
+    columns = ["workers", "scores", "scores per second", "target", "synced groups", "start"]
+    row = [
+        f"{result.options['actors']}",
+        f"{figures['taken']:,}",
+        f"{figures['per_second']:,.0f}",
+        f"{TARGET:,}",
+        f"{figures['groups']:,}",
+        f"{figures['start_seconds']:.1f} s",
+    ]
+    return table(columns, [row])
 
 
-def _run(asked: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        rate = measure(asked.actors, asked.results, Path(folder))
-    if asked.format == "json":
-        console.print_json(
-            {
-                "actors": asked.actors,
-                "results": rate.results,
-                "seconds": rate.seconds,
-                "results_per_second": rate.per_second,
-                "start_seconds": rate.start_seconds,
-                "groups": rate.groups,
-            }
-        )
-        return
-    console.say(
-        f"{rate.results:,} results of {asked.actors} actors in {rate.seconds:.1f} s: {rate.per_second:,.0f} "
-        f"a second, written down in {rate.groups:,} groups; start-up took {rate.start_seconds:.1f} s"
-    )
-
-
-if __name__ == "__main__":
-    main()
+STUDY = Study(
+    about=__doc__,
+    section="What a driver can do",
+    minutes=1,
+    measure=measure,
+    render=render,
+    options=options,
+    timing=True,
+)

@@ -1,31 +1,30 @@
-"""Two workers of a cluster against two plain processes that do the same evaluations on the same cores.
+"""Workers of a Ray cluster against plain processes that do the same evaluations on the same cores.
 
-    OMP_NUM_THREADS=1 python -m analysis.ray_scaling --rounds 5 --networks 60
-
-Networks of a recipe's space, drawn at random, are scored with the weights that a supernet begins with, one
-thread a process. Both kinds of processes are started and warm before the first round; then they take turns.
-Plain processes are those of `multiprocessing`, which take a network from one queue whenever they are free.
-Memory is what a process has to itself and what it shares, after all rounds. On a machine that others load
-the ratio of the processor's time says more than that of the clock: it counts, for the workers, the driver and
-all of Ray as well.
+Networks of a recipe's space, drawn at random, are scored with the initial weights of a supernet, one thread a
+process. Both kinds of processes are started and warm before the first round; then they take turns. Plain
+processes are those of `multiprocessing`, which take networks from one queue. Memory is what a process has to
+itself and what it shares, after all rounds. CPU time includes, on the side of the workers, the driver and all
+of Ray.
 """
 
-import argparse
 import multiprocessing
 import os
-import tempfile
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing.pool import Pool
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from time import perf_counter, process_time
+from typing import Any
 
 import numpy as np
 
-from analysis import command
-from evo_bnas.cli import console
+from analysis.shared.markdown import percent, table
+from analysis.shared.parts import Parts
+from analysis.shared.result import Result
+from analysis.shared.study import Study
+from analysis.shared.timing import ratio
 from evo_bnas.cluster.engine import RayEngine
 from evo_bnas.cluster.session import connected
 from evo_bnas.cluster.settings import EngineSettings
@@ -36,77 +35,65 @@ from evo_bnas.run.start import start
 from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.supernet import Supernet, save_supernet
 
+TARGET = 0.95  # of the throughput of plain processes
+
 _evaluator: Evaluator  # of a plain process
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What one process holds, in MB."""
-
-    own: float
-    shared: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Networks a second, round by round, and memory by process."""
-
-    workers: list[float]
-    plain: list[float]
-    worker_seconds: float  # of processor in all rounds, with those of the driver and of Ray
-    plain_seconds: float
-    worker_memory: list[Memory]
-    plain_memory: list[Memory]
-    arrays: float  # MB of weights and images, once in the object store
-
-    @property
-    def ratios(self) -> list[float]:
-        return [ours / theirs for ours, theirs in zip(self.workers, self.plain, strict=True)]
+def options(parser: ArgumentParser) -> None:
+    """The study's own options."""
+    parser.add_argument("--recipe", default="digits", help="(default %(default)s)")
+    parser.add_argument("--backend", choices=("packed", "torch"), default="packed")
+    parser.add_argument("--processes", type=int, default=2, help="(default %(default)s)")
+    parser.add_argument("--networks", type=int, default=120, help="of a round (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="(default %(default)s)")
 
 
-def prepared(recipe: str, backend: str, folder: Path) -> SupernetEvaluator:
-    """The evaluator of a run whose supernet is not trained, which takes the same time."""
-    changes = ["engine.threads=1", "engine.device=cpu", f"evaluate.backend={backend}"]
-    run = start(recipe, folder / "run", changes)
-    save_supernet(Supernet(run.space), run.supernet_file)
-    return inputs.evaluator(run)
-
-
-def compare(evaluator: SupernetEvaluator, processes: int, networks: int, rounds: int) -> Outcome:
-    """Both kinds in turn, after one round each that does not count."""
-    space = evaluator.supernet.space
+def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
+    """Both kinds of processes in turns, after one round each to warm up."""
+    changes = ["engine.threads=1", "engine.device=cpu", f"evaluate.backend={options.backend}"]
+    run = start(options.recipe, parts.folder / "run", changes)
+    save_supernet(Supernet(run.space), run.supernet_file)  # untrained: it takes the same time
+    evaluator = inputs.evaluator(run)
     rng = np.random.default_rng(0)
-    drawn = [space.sample(rng) for _ in range(networks)]
-    context = multiprocessing.get_context("spawn")  # as Ray's, they share nothing by accident
-    asked = EngineSettings(workers=processes)
+    drawn = [run.space.sample(rng) for _ in range(options.networks)]
+    context = multiprocessing.get_context("spawn")  # as those of Ray, they share nothing by accident
+    settings = EngineSettings(workers=options.processes)
     with (
-        context.Pool(processes, _take, [evaluator]) as pool,
-        connected(asked) as session,
-        RayEngine(evaluator, session, asked) as engine,
+        context.Pool(options.processes, _take, [evaluator]) as pool,
+        connected(settings) as session,
+        RayEngine(evaluator, session, settings) as engine,
     ):
-        _scored(engine, drawn)
-        _scored_plainly(pool, drawn)
-        plain = [child.pid for child in multiprocessing.active_children() if child.pid]
-        ray = [pid for pid in _descendants(os.getpid()) if pid not in plain]
-        sides = ((partial(_scored, engine), ray), (partial(_scored_plainly, pool), plain))
-        rates: tuple[list[float], list[float]] = ([], [])
-        spent = [0.0, 0.0]
-        for _ in range(rounds):
-            for side, (score, pids) in enumerate(sides):
-                begin, before = perf_counter(), _processor(pids)
-                score(drawn)
-                rates[side].append(networks / (perf_counter() - begin))
-                spent[side] += _processor(pids) - before
-        named = [(pid, Path(f"/proc/{pid}/cmdline").read_bytes()) for pid in ray]
-        return Outcome(
-            rates[0],
-            rates[1],
-            spent[0],
-            spent[1],
-            [_memory(pid) for pid, command_line in named if command_line.startswith(b"ray::Worker")],
-            [_memory(pid) for pid in plain],
-            sum(array.nbytes for array in _arrays(evaluator)) / 1e6,
-        )
+        return _compared(engine, pool, drawn, options.rounds) | {
+            "shared_megabytes": sum(array.nbytes for array in _arrays(evaluator)) / 1e6
+        }
+
+
+def _compared(engine: RayEngine, pool: Pool, networks: Sequence[Architecture], rounds: int) -> dict[str, Any]:
+    _score_by_ray(engine, networks)
+    _score_plainly(pool, networks)
+    plain = [child.pid for child in multiprocessing.active_children() if child.pid]
+    ray = [pid for pid in _descendants(os.getpid()) if pid not in plain]
+    sides = {
+        "ray": (partial(_score_by_ray, engine, networks), ray),
+        "plain": (partial(_score_plainly, pool, networks), plain),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    cpu = dict.fromkeys(sides, 0.0)
+    for _ in range(rounds):
+        for name, (score, pids) in sides.items():
+            begin, before = perf_counter(), _cpu_seconds(pids)
+            score()
+            seconds[name].append(perf_counter() - begin)
+            cpu[name] += _cpu_seconds(pids) - before
+    command_lines = [(pid, Path(f"/proc/{pid}/cmdline").read_bytes()) for pid in ray]
+    workers = [pid for pid, line in command_lines if line.startswith(b"ray::Worker")]
+    return {
+        "networks_per_second": {name: len(networks) / float(np.median(own)) for name, own in seconds.items()},
+        "throughput": ratio(np.array(seconds["plain"]), np.array(seconds["ray"])),
+        "throughput_by_cpu_time": cpu["plain"] / cpu["ray"],
+        "megabytes": {"ray": _memory(workers), "plain": _memory(plain)},
+    }
 
 
 def _take(evaluator: Evaluator) -> None:
@@ -118,7 +105,7 @@ def _score(architecture: Architecture) -> None:
     _evaluator([architecture])
 
 
-def _scored(engine: RayEngine, networks: Sequence[Architecture]) -> None:
+def _score_by_ray(engine: RayEngine, networks: Sequence[Architecture]) -> None:
     for id, network in enumerate(networks):
         engine.submit(id, network)
     left = len(networks)
@@ -126,13 +113,13 @@ def _scored(engine: RayEngine, networks: Sequence[Architecture]) -> None:
         left -= len(engine.poll())
 
 
-def _scored_plainly(pool: Pool, networks: Sequence[Architecture]) -> None:
+def _score_plainly(pool: Pool, networks: Sequence[Architecture]) -> None:
     for _ in pool.imap_unordered(_score, networks):
         pass
 
 
-def _processor(pids: Sequence[int]) -> float:
-    """Processor time of this process and of some others so far, in seconds."""
+def _cpu_seconds(pids: Sequence[int]) -> float:
+    """CPU time of this process and of some others so far."""
     ticks = 0
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -154,45 +141,45 @@ def _descendants(pid: int) -> Iterator[int]:
             yield from _descendants(number)
 
 
-def _memory(pid: int) -> Memory:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    kilobytes = {line.partition(":")[0]: int(line.split()[1]) for line in lines}
-    own = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
-    return Memory(own * 1.024e-3, (kilobytes["Rss"] - own) * 1.024e-3)
+def _memory(pids: Sequence[int]) -> dict[str, float]:
+    """MB that a process has to itself and that it shares, on average."""
+    own, shared = [], []
+    for pid in pids:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        kibibytes = {line.partition(":")[0]: int(line.split()[1]) for line in lines}
+        own.append(1.024e-3 * (kibibytes["Private_Clean"] + kibibytes["Private_Dirty"]))
+        shared.append(1.024e-3 * kibibytes["Rss"] - own[-1])
+    return {"own": fmean(own), "shared": fmean(shared)}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = command.parser("analysis.ray_scaling", __doc__)
-    parser.add_argument("--recipe", default="digits")
-    parser.add_argument("--backend", choices=("packed", "torch"), default="packed")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--networks", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=5)
-    command.run(_run, parser, arguments)
-
-
-def _run(asked: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        evaluator = prepared(asked.recipe, asked.backend, Path(folder))
-        outcome = compare(evaluator, asked.processes, asked.networks, asked.rounds)
-    if asked.format == "json":
-        console.print_json(asdict(outcome) | {"ratios": outcome.ratios})
-        return
+def render(result: Result) -> str:
+    """One row for each kind of process."""
+    figures = result.figures
+    labels = {"ray": "workers of Ray", "plain": "plain processes"}
     rows = [
-        [f"{number}", f"{ours:.2f}", f"{theirs:.2f}", f"{100 * ratio:.1f} %"]
-        for number, (ours, theirs, ratio) in enumerate(
-            zip(outcome.workers, outcome.plain, outcome.ratios, strict=True), 1
-        )
+        [
+            f"{result.options['processes']} {label}",
+            f"{figures['networks_per_second'][name]:.1f}",
+            *(f"{figures['megabytes'][name][what]:.0f} MB" for what in ("own", "shared")),
+        ]
+        for name, label in labels.items()
     ]
-    console.print_table(["round", "workers, networks/s", "plain processes, networks/s", "ratio"], rows)
-    ratio = outcome.plain_seconds / outcome.worker_seconds
-    console.say(f"\nmedian ratio {100 * median(outcome.ratios):.1f} %, of processor time {100 * ratio:.1f} %")
-    for what, found in (("worker", outcome.worker_memory), ("plain process", outcome.plain_memory)):
-        held = ", ".join(f"{one.own:.0f} MB own and {one.shared:.0f} MB shared" for one in found)
-        console.say(f"memory of each {what}: {held}")
-    console.say(f"weights and images: {outcome.arrays:.1f} MB, once a node")
+    low, median, high = (percent(value, 1) for value in figures["throughput"])
+    columns = ["", "networks/s", "memory of each", "shared memory"]
+    return (
+        f"{table(columns, rows)}\n\nThe throughput of the workers is {median} ({low} to {high}) of that of "
+        f"plain processes, {percent(figures['throughput_by_cpu_time'], 1)} by CPU time; the target is "
+        f"{percent(TARGET)}. Weights, calibration and search images are stored once on a node: "
+        f"{figures['shared_megabytes']:.1f} MB for the recipe `{result.options['recipe']}`."
+    )
 
 
-if __name__ == "__main__":
-    main()
+STUDY = Study(
+    about=__doc__,
+    section="Workers of Ray beside plain processes",
+    minutes=5,
+    measure=measure,
+    render=render,
+    options=options,
+    timing=True,
+)

@@ -1,19 +1,16 @@
-"""How many evaluations a search needs: the hypervolume it covers, on a table of known answers.
+"""How many evaluations a search needs, on a table of known scores: this library, pymoo and Optuna.
 
-    python -m analysis.search_efficiency --table nas-bench-macro_cifar10.json --explorers nsga2,random
-
-Objectives are scaled from their least to their greatest value in the table, the reference point is 1 in
-each, and the hypervolume is divided by that of the whole table. An evaluation counts when it is the first
-of its architecture. Quartiles are over seeds.
+The measure is the number of distinct evaluations until a fraction of the true hypervolume is covered; median
+and quartiles over seeds.
 """
 
-import argparse
-import tempfile
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from typing import Any
 
+<<<<<<< HEAD
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -30,18 +27,24 @@ from evo_bnas.evaluate.table import Table, load_table
 from evo_bnas.files.atomic import replace
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.explorer import Batch, Candidate, Explorer
+=======
+from analysis.shared.curves import GOALS, Curve, until_cells
+from analysis.shared.markdown import quartiles, table
+from analysis.shared.parts import Parts
+from analysis.shared.result import Result
+from analysis.shared.study import Study, refuse_unknown
+from analysis.shared.trial import Trial, searched
+from evo_bnas.evaluate.table import load_table
+from evo_bnas.search import EXPLORERS
+>>>>>>> wip-studies
 from evo_bnas.search.local_search import LocalSearch
-from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.table import TableSpace
 
-GOALS = (0.99, 0.999)  # of the hypervolume
-_QUARTILES = (25, 50, 75)
-_LEAST_DRAWN = 1e-4  # missing; a whole front has no place on a log axis
-
-Method = Callable[[Problem, TableSpace, int, int], Trial]  # problem, space, evaluations, seed
+_POPULATION, _BATCH = 20, 8
 
 
+<<<<<<< HEAD
 class _Timed(Explorer):
     """An explorer, and the seconds that it took."""
 
@@ -86,191 +89,114 @@ class Ours:
             )
             calls = [proposal.key for proposal, _ in journal.archive.scored]
         return Trial.of(calls, evaluations, timed.seconds)
+=======
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A search of this library or of another one, and its budget."""
+
+    label: str
+    evaluations: int = 800  # distinct ones
+    seeds: int | None = None  # at most; for methods that take long
+    local_search: int = 0  # of the evaluations, at the end
+    peer: bool = False
 
 
-class Curve:
-    """The trials of one method, a seed each, and the fraction of the true hypervolume that each covers."""
-
-    def __init__(self, name: str, trials: Sequence[Trial], problem: Problem, space: TableSpace) -> None:
-        self.name = name
-        self.trials = trials
-        whole = true_hypervolume(problem, space)
-        self._fractions = [
-            np.array(_trace(problem, space, trial.keys)) / whole for trial in trials
-        ]  # of unequal lengths where a method ran dry
-
-    def until(self, goal: float) -> list[float]:
-        """Distinct evaluations up to a fraction of the hypervolume: quartiles, inf where not reached."""
-        never = 1e12  # finite, since quartiles between two inf would be nothing
-        needed = [
-            float(np.argmax(fraction >= goal) + 1) if fraction.max() >= goal else never
-            for fraction in self._fractions
-        ]
-        longest = max(len(fraction) for fraction in self._fractions)
-        quartiles = np.percentile(needed, _QUARTILES)
-        return [float(value) if value <= longest else np.inf for value in quartiles]
-
-    def after(self, evaluations: int) -> list[float]:
-        """Quartiles of the fraction after so many distinct evaluations; a dry method stands still."""
-        at = [fraction[min(evaluations, len(fraction)) - 1] for fraction in self._fractions]
-        return [float(value) for value in np.percentile(at, _QUARTILES)]
-
-    @property
-    def calls_per_distinct(self) -> float:
-        return sum(trial.calls for trial in self.trials) / sum(trial.distinct for trial in self.trials)
-
-    @property
-    def seconds_per_proposal(self) -> float:
-        return sum(trial.seconds for trial in self.trials) / sum(trial.calls for trial in self.trials)
+METHODS: Mapping[str, Method] = {
+    "surrogate": Method("`surrogate`", evaluations=300, local_search=60),
+    "nsga2": Method("`nsga2`"),
+    "bins": Method("`bins`"),
+    "random": Method("`random`, spread over the cost"),
+    "aging": Method("`aging`"),
+    "pymoo-nsga2-100": Method("pymoo NSGA-II, population 100 (default)", peer=True),
+    "pymoo-nsga2-40": Method("pymoo NSGA-II, population 40", peer=True),
+    "pymoo-nsga2-20": Method("pymoo NSGA-II, population 20", peer=True),
+    "optuna-nsga2-50": Method("Optuna NSGA-II, population 50 (default)", peer=True),
+    "optuna-nsga2-20": Method("Optuna NSGA-II, population 20", peer=True),
+    "optuna-tpe": Method("Optuna TPE", evaluations=250, seeds=3, peer=True),
+}
+TWO, THREE = ("error", "flops"), ("error", "flops", "params")
+COMPARED = {TWO: tuple(METHODS), THREE: ("surrogate", "nsga2", "random")}
+>>>>>>> wip-studies
 
 
-def true_hypervolume(problem: Problem, space: TableSpace) -> float:
-    """The hypervolume of the whole table."""
-    return _trace(problem, space, list(space.scores))[-1]
-
-
-def compare(
-    methods: dict[str, Method], problem: Problem, space: TableSpace, evaluations: int, seeds: int
-) -> list[Curve]:
-    """The curves of methods on a table, each with seeds 0, 1, …"""
-    curves = []
-    for name, method in methods.items():
-        trials = [method(problem, space, evaluations, seed) for seed in range(seeds)]
-        curves.append(Curve(name, trials, problem, space))
-        console.err.print(f"{name}: done", markup=False)
-    return curves
-
-
-def plot(curves: Sequence[Curve], evaluations: int, title: str, path: Path) -> None:
-    """Draw what is missing of the hypervolume, median and quartiles, against distinct evaluations."""
-    figure = Figure(figsize=(7.2, 4.5), dpi=160, layout="constrained")
-    axes = figure.add_subplot()
-    at = np.unique(np.geomspace(min(10, evaluations), evaluations, 120).astype(int))
-    for curve in curves:
-        quartiles = np.array([curve.after(n) for n in at.tolist()])
-        low, median, high = np.maximum(1 - quartiles, _LEAST_DRAWN).T
-        (line,) = axes.plot(at, median, linewidth=1.4, label=curve.name)
-        axes.fill_between(at, high, low, color=line.get_color(), alpha=0.15, linewidth=0)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.set_xlabel("distinct evaluations")
-    axes.set_ylabel("missing of the true hypervolume (1 - fraction)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e6e8ec", linewidth=0.7)
-    axes.legend(loc="lower left", frameon=False, fontsize=9)
-    replace(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:]))
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    command.run(_run, _parser(), arguments)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("analysis.search_efficiency", __doc__)
+def options(parser: ArgumentParser) -> None:
+    """The study's own options."""
     parser.add_argument("--table", type=Path, required=True, help="CSV, or the JSON of NAS-Bench-Macro")
-    parser.add_argument("--explorers", default="nsga2,random", help="names with commas; empty for none")
-    parser.add_argument("--objectives", default="error,flops", help="names with commas")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--evaluations", type=int, default=400, help="distinct ones, of each search")
-    parser.add_argument("--batch", type=int, default=8, help="proposals at once")
-    parser.add_argument("--population", type=int, default=20)
-    parser.add_argument("--polish", type=int, default=0, help="evaluations at the end around the front")
-    peers = "also pymoo's and Optuna's searches: all of them, or names with commas"
-    parser.add_argument("--peers", nargs="?", const="all", default="", help=peers)
-    parser.add_argument("--out", type=Path, help="folder for search_efficiency.png")
-    return parser
+    parser.add_argument("--methods", nargs="+", default=tuple(METHODS), help=f"default: {' '.join(METHODS)}")
+    parser.add_argument("--seeds", type=int, default=10, help="searches of each method (default %(default)s)")
+    parser.add_argument(
+        "--evaluations", type=int, default=800, help="at most, of each search (default %(default)s)"
+    )
 
 
-def _run(asked: argparse.Namespace) -> None:
-    space, _ = load_table(asked.table)
-    objectives = tuple(_names(asked.objectives))
-    problem = Problem(space, objectives)
-    methods: dict[str, Method] = {}
-    for name in _names(asked.explorers):
-        if name not in EXPLORERS:
-            raise UsageError(f"--explorers: unknown explorer {name!r}; {suggestion(name, EXPLORERS)}")
-        methods[name] = Ours(name, asked.population, asked.batch, asked.polish)
-    if asked.peers:
-        from analysis.peers import PEERS  # a development dependency
+def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
+    """The figures of every method, by objectives."""
+    refuse_unknown("--methods", options.methods, METHODS)
+    space, _ = load_table(options.table)
+    return {
+        ", ".join(objectives): {
+            name: _figures(name, Problem(space, objectives), space, options, parts)
+            for name in names
+            if name in options.methods
+        }
+        for objectives, names in COMPARED.items()
+    }
 
-        for name in PEERS if asked.peers == "all" else _names(asked.peers):
-            if name not in PEERS:
-                raise UsageError(f"--peers: unknown peer {name!r}; {suggestion(name, PEERS)}")
-            methods[name] = PEERS[name]
-    curves = compare(methods, problem, space, asked.evaluations, asked.seeds)
-    if asked.out is not None:
-        asked.out.mkdir(parents=True, exist_ok=True)
-        picture = asked.out / "search_efficiency.png"
-        plot(
-            curves, asked.evaluations, f"{space.name}: {', '.join(objectives)}; {asked.seeds} seeds", picture
+
+def _figures(
+    name: str, problem: Problem, space: TableSpace, options: Namespace, parts: Parts
+) -> dict[str, Any]:
+    method = METHODS[name]
+    evaluations = min(method.evaluations, options.evaluations)
+    trials = [
+        parts.get(
+            f"{name}-{len(problem.objectives)}-seed{seed}", _trial, name, problem, space, evaluations, seed
         )
-    if asked.format == "table":
-        _print(curves, asked.evaluations)
-    else:
-        console.print_json(
-            {
-                "table": space.name,
-                "objectives": list(objectives),
-                "hypervolume": true_hypervolume(problem, space),
-                "evaluations": asked.evaluations,
-                "seeds": asked.seeds,
-                "methods": {curve.name: _figures(curve, asked.evaluations) for curve in curves},
-            }
-        )
-
-
-def _print(curves: Sequence[Curve], evaluations: int) -> None:
-    columns = ["method", *(f"evaluations to {goal}" for goal in GOALS), f"after {evaluations}",
-               "calls per distinct", "ms per proposal"]  # fmt: skip
-    rows = [
-        [
-            curve.name,
-            *(_quartiles([_reached(value, evaluations) for value in curve.until(goal)]) for goal in GOALS),
-            _quartiles([f"{value:.4f}" for value in curve.after(evaluations)]),
-            f"{curve.calls_per_distinct:.2f}",
-            f"{1e3 * curve.seconds_per_proposal:.2f}",
-        ]
-        for curve in curves
+        for seed in range(min(options.seeds, method.seeds or options.seeds))
     ]
-    console.print_table(columns, rows, left=["method"])
+    return Curve([Trial(**trial) for trial in trials], problem, space).figures(evaluations)
 
 
-def _figures(curve: Curve, evaluations: int) -> dict[str, object]:
-    reached = {
-        f"to_{goal}": [value if np.isfinite(value) else None for value in curve.until(goal)] for goal in GOALS
-    }
-    return reached | {
-        f"after_{evaluations}": curve.after(evaluations),
-        "calls_per_distinct": curve.calls_per_distinct,
-        "seconds_per_proposal": curve.seconds_per_proposal,
-    }
+def _trial(name: str, problem: Problem, space: TableSpace, evaluations: int, seed: int) -> Trial:
+    method = METHODS[name]
+    if method.peer:
+        from analysis.shared.peers import PEERS  # Optuna, which only this needs
+
+        return PEERS[name](problem, space, evaluations, seed)
+    explorer = EXPLORERS[name](problem, _POPULATION)
+    if method.local_search:
+        explorer = LocalSearch(explorer, problem, after=max(evaluations - method.local_search, 0))
+    return searched(problem, explorer, space, evaluations, _BATCH, seed)
 
 
-def _trace(problem: Problem, space: TableSpace, keys: Sequence[str]) -> list[float]:
-    volume = Hypervolume(problem.objectives, problem.bounds())
-    for key in keys:
-        volume.add(space.scores[key])
-    return volume.trace
+def render(result: Result) -> str:
+    """One table for each set of objectives."""
+    columns = ["method", *(f"to {goal}" for goal in GOALS), "covered", "after", "calls per distinct", "seeds"]
+    return "\n\n".join(
+        f"Objectives {objectives}:\n\n"
+        + table(
+            columns,
+            [
+                [
+                    METHODS[name].label,
+                    *until_cells(own),
+                    quartiles(own["covered"], "{:.4f}"),
+                    f"{own['evaluations']}",
+                    f"{own['calls_per_distinct']:.2f}",
+                    f"{own['seeds']}",
+                ]
+                for name, own in by_method.items()
+            ],
+        )
+        for objectives, by_method in result.figures.items()
+    )
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _quartiles(texts: Sequence[str]) -> str:
-    low, median, high = texts
-    return f"{median} ({low} to {high})"
-
-
-def _reached(value: float, evaluations: int) -> str:
-    return f"{value:.0f}" if np.isfinite(value) else f">{evaluations}"
-
-
-if __name__ == "__main__":
-    main()
+STUDY = Study(
+    about=__doc__,
+    section="Evaluations to the front",
+    minutes=30,
+    measure=measure,
+    render=render,
+    options=options,
+)

@@ -1,37 +1,43 @@
-"""Train every network of a small space alone, with several seeds, and write what came out as a table.
+"""Train every network of a small space alone, with several seeds, and write the errors as a table.
 
-Run it with `python -m analysis.standalone_table`; it may be interrupted or killed, and called again it goes
-on. Networks are trained side by side with `--workers 2`; seeds with `--only 0` and `--only 1` in two
-processes, then once without it.
-The table is known answers for explorers (`evaluate/table.py`) and the truth that `analysis.fidelity`
-compares supernets with.
+The table serves explorers as known scores (`evo_bnas/evaluate/table.py`) and `supernet_ranking` as the truth.
 """
 
-import argparse
 import csv
 import json
+<<<<<<< HEAD
 from collections.abc import Sequence
+=======
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+>>>>>>> wip-studies
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean
+from typing import Any
 
 import numpy as np
 import torch
 
-from analysis import command
+from analysis.shared.markdown import percent, table
+from analysis.shared.parts import Parts
+from analysis.shared.result import Result
+from analysis.shared.study import Study
 from evo_bnas.archive.journal import Journal
 from evo_bnas.binary.network import Network
-from evo_bnas.cli import console
-from evo_bnas.cluster.access import open_engine
-from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.data.dataset import Dataset, Images, load
 from evo_bnas.data.settings import DataSettings
+from evo_bnas.evaluate.engine import InProcess
 from evo_bnas.evaluate.protocol import EvaluationProtocol
 from evo_bnas.evaluate.standalone import StandaloneEvaluator
 from evo_bnas.files.atomic import file_name, write_bytes
+<<<<<<< HEAD
 from evo_bnas.files.yaml_file import validate
 from evo_bnas.progress import Report
+=======
+from evo_bnas.files.shipped import shipped
+from evo_bnas.progress import silent
+>>>>>>> wip-studies
 from evo_bnas.search.design import Design
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
@@ -44,8 +50,7 @@ from evo_bnas.train.randomness import Stream, torch_seed
 from evo_bnas.train.settings import TrainingSettings
 from evo_bnas.train.stage import Stage
 
-BATCH = 128  # of calibration and scoring
-ATTEMPTS = 2  # at a training that fails
+_BATCH = 128  # of calibration and scoring
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +66,87 @@ class Task:
         """The search and the test part together, which no training sees."""
         return self.dataset.search.join(self.dataset.test)
 
+<<<<<<< HEAD
     def scorer(self, seed: int, scratch: Path) -> StandaloneEvaluator:
         """What trains and scores networks with one seed."""
         own = replace(self, stage=replace(self.stage, seed=seed))
         conditions = EvaluationProtocol(
+=======
+    def errors(self, folder: Path) -> dict[str, float]:
+        """The error of every network by key; what the folder's journal holds is not trained again."""
+        seed = self.schedule.seed
+        networks = list(self.space.enumerate())
+        protocol = EvaluationProtocol(
+>>>>>>> wip-studies
             data=self.dataset.fingerprint,
             images=len(self.unseen),
             calibration="train part",
-            batch=BATCH,
+            batch=_BATCH,
             threads=torch.get_num_threads(),
             device="cpu",
         )
+<<<<<<< HEAD
         return StandaloneEvaluator(
+=======
+        scorer = StandAlone(
+>>>>>>> wip-studies
             self.space,
-            partial(own.trained, scratch),
+            partial(self._trained, folder),
             search=self.unseen,
+<<<<<<< HEAD
             protocol=conditions,
             training=own.stage.settings.model_dump(mode="json") | {"seed": seed},
+=======
+            protocol=protocol,
+            training=self.settings,
+>>>>>>> wip-studies
         )
+        with Journal(folder / f"seed{seed}.jsonl") as journal:
+            search(
+                Problem(self.space, ("error", "ops"), {}),
+                Design(networks),
+                InProcess(scorer),
+                journal,
+                evaluations=len(networks),
+                batch=1,
+                seed=seed,
+            )
+            return {proposal.key: score.objectives["error"] for proposal, score in journal.archive.scored}
 
+<<<<<<< HEAD
     def trained(self, scratch: Path, architecture: Architecture, protocol: str) -> Network:
         """A network trained from scratch, or from its checkpoint in the folder on, and calibrated."""
         network = Network(self.space.draw(architecture), seed=torch_seed(self.stage.seed, Stream.WEIGHTS))
         checkpoint = Checkpoint(scratch / f"{file_name(f'{protocol}-{architecture.key}')}.safetensors")
         train_network(network, self.dataset.train, self.stage, checkpoint=checkpoint)
+=======
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of a training as JSON values."""
+        return self.schedule.settings.model_dump(mode="json") | {"seed": self.schedule.seed}
+
+    def _trained(self, folder: Path, architecture: Architecture, _: str) -> Network:
+        """A network trained from scratch or from its checkpoint, and calibrated."""
+        seed = self.schedule.seed
+        network = Network(self.space.draw(architecture), seed=torch_seed(seed, Stream.WEIGHTS))
+        checkpoint = Checkpoint(folder / f"{file_name(f'seed{seed}-{architecture.key}')}.safetensors")
+        retrain(
+            network,
+            self.dataset.train,
+            self.schedule,
+            stage="alone",
+            mode=BINARY,
+            precision="float32",
+            checkpoint=checkpoint,
+            report=silent,
+        )
+>>>>>>> wip-studies
         checkpoint.remove()
-        network.set_statistics(calibrate(network.run, self.dataset.train, BATCH))
+        network.set_statistics(calibrate(network.run, self.dataset.train, _BATCH))
         return network.eval()
 
 
+<<<<<<< HEAD
 def errors(task: Task, seed: int, folder: Path, engine: EngineSettings, report: Report) -> dict[str, float]:
     """The error of every network with one seed, by key; only what the folder's journal lacks is trained."""
     folder = folder.absolute()  # workers stand in another one
@@ -113,10 +170,35 @@ def errors(task: Task, seed: int, folder: Path, engine: EngineSettings, report: 
                 ),
             )
         return {proposal.key: score.objectives["error"] for proposal, score in book.archive.scored}
+=======
+def options(parser: ArgumentParser) -> None:
+    """The study's own options."""
+    parser.add_argument("--space", default="tiny-8", help="a space that can be listed (default %(default)s)")
+    parser.add_argument("--data", default="digits", help="(default %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of a network (default %(default)s)")
+    parser.add_argument("--epochs", type=int, default=40, help="(default %(default)s)")
+    parser.add_argument("--out", type=Path, default=shipped("tables"), help="folder of the table")
+>>>>>>> wip-studies
 
 
-def write(task: Task, by_seed: dict[int, dict[str, float]], path: Path) -> None:
-    """The table as CSV, and beside it as JSON how it was made and how far its errors spread."""
+def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
+    """Train, write the table, and summarise its errors."""
+    torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
+    dataset = load(DataSettings(name=options.data), seed=0)
+    space = catalogue.load(options.space).fit(dataset.image, len(dataset.classes))
+    schedule = Schedule(TrainingSettings(epochs=options.epochs, batch=64, lr=1e-2), options.epochs, 0)
+    task = Task(space, dataset, schedule)
+    by_seed = {
+        seed: replace(task, schedule=replace(schedule, seed=seed)).errors(parts.folder)
+        for seed in range(options.seeds)
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    _write(task, by_seed, options.out / f"{space.name}.csv")
+    return _summary(by_seed)
+
+
+def _write(task: Task, by_seed: Mapping[int, Mapping[str, float]], path: Path) -> None:
+    """The table as CSV, and beside it its protocol as JSON."""
     networks = list(task.space.enumerate())
     genes = [f"gene_{i}" for i in range(len(task.space.genes))]
     seeds = [f"error_{seed}" for seed in by_seed]
@@ -130,50 +212,56 @@ def write(task: Task, by_seed: dict[int, dict[str, float]], path: Path) -> None:
                 gene.options[option] if on else ""
                 for gene, option, on in zip(task.space.genes, network.genes, active, strict=True)
             )
-            own = [f"{found[network.key]:.6f}" for found in by_seed.values()]
-            rows.writerow([*options, *own, *task.space.costs(network).values()])
-    about = {
+            errors = [f"{own[network.key]:.6f}" for own in by_seed.values()]
+            rows.writerow([*options, *errors, *task.space.costs(network).values()])
+    protocol = {
         "space": task.space.name,
         "genes": [gene.name for gene in task.space.genes],
         "data": task.dataset.card().model_dump(mode="json"),
+<<<<<<< HEAD
         "errors": "share of wrong answers on the search and the test part together, which no training saw",
         "training": task.stage.settings.model_dump(mode="json") | {"seed": "the number in the column's name"},
+=======
+        "errors": "fraction of wrong answers on the search and test parts, which no training saw",
+        "training": task.settings | {"seed": "the number in the column's name"},
+>>>>>>> wip-studies
         "torch": torch.__version__.partition("+")[0],
-        "summary": summary(by_seed),
     }
-    write_bytes(path.with_suffix(".json"), (json.dumps(about, indent=2) + "\n").encode())
+    write_bytes(path.with_suffix(".json"), (json.dumps(protocol, indent=2) + "\n").encode())
 
 
-def summary(by_seed: dict[int, dict[str, float]]) -> dict[str, float]:
-    """Spread of the mean errors over networks, and of the errors of one network over seeds (a deviation)."""
-    table = np.array([[found[key] for found in by_seed.values()] for key in by_seed[min(by_seed)]])
-    means = table.mean(axis=1)
+def _summary(by_seed: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+    """The range of the mean errors of networks, and the deviation of one network's errors over seeds."""
+    errors = np.array([[own[key] for own in by_seed.values()] for key in by_seed[0]])
+    means = errors.mean(axis=1)
     return {
-        "networks": len(table),
-        "seeds": table.shape[1],
-        "least_error": float(means.min()),
-        "greatest_error": float(means.max()),
-        "spread": float(np.ptp(means)),
-        "seed_deviation": float(np.sqrt(table.var(axis=1, ddof=1).mean())) if table.shape[1] > 1 else 0.0,
-        "mean_error": fmean(means.tolist()),
+        "networks": errors.shape[0],
+        "seeds": errors.shape[1],
+        "lowest_error": float(means.min()),
+        "highest_error": float(means.max()),
+        "seed_deviation": float(np.sqrt(errors.var(axis=1, ddof=1).mean())) if errors.shape[1] > 1 else None,
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train what is missing, then write the table."""
-    parser = command.parser("analysis.standalone_table", __doc__)
-    parser.add_argument("--space", default="tiny-8", help="small enough to be listed (default %(default)s)")
-    parser.add_argument("--data", default="digits", help="(default %(default)s)")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings a network (default %(default)s)")
-    parser.add_argument("--only", type=int, help="train this seed alone, and write no table")
-    parser.add_argument("--workers", type=int, default=1, help="processes that train (default %(default)s)")
-    parser.add_argument("--address", help="of a Ray cluster, for the workers (default: one's own)")
-    parser.add_argument("--epochs", type=int, default=40, help="(default %(default)s)")
-    parser.add_argument("--folder", type=Path, default=Path("runs/out/standalone"), help="of the journals")
-    parser.add_argument("--out", type=Path, default=Path("tables"), help="of the table (default %(default)s)")
-    command.run(_study, parser, arguments)
+def render(result: Result) -> str:
+    """One row."""
+    figures = result.figures
+    deviation = figures["seed_deviation"]
+    columns = ["space", "networks", "seeds", "lowest mean error", "highest", "deviation between seeds"]
+    return table(
+        columns,
+        [
+            [
+                result.options["space"],
+                *(f"{figures[name]}" for name in ("networks", "seeds")),
+                *(percent(figures[name], 1) for name in ("lowest_error", "highest_error")),
+                "-" if deviation is None else percent(deviation, 1),
+            ]
+        ],
+    )
 
 
+<<<<<<< HEAD
 def _study(asked: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
     dataset = load(DataSettings(name=asked.data), seed=0)
@@ -201,3 +289,13 @@ def _study(asked: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     main()
+=======
+STUDY = Study(
+    about=__doc__,
+    section="A table of binary networks trained alone",
+    minutes=20,
+    measure=measure,
+    render=render,
+    options=options,
+)
+>>>>>>> wip-studies

@@ -1,10 +1,10 @@
+"""The paired comparison of two explorers."""
+
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
-from analysis.nsga2_vs_random import Comparison, Remembering, compare
-from evo_bnas.archive.journal import Journal
+from analysis.nsga2_vs_random import Cached, comparison, trace
 from evo_bnas.archive.score import Score
 from evo_bnas.evaluate.table import Table
 from evo_bnas.search.problem import Problem
@@ -12,32 +12,38 @@ from evo_bnas.space.genes import Architecture
 from tests.support.synthetic import ELASTIC, OBJECTIVES, TINY, Synthetic
 
 
-def test_each_architecture_is_evaluated_once_in_this_process_and_in_later_ones(tmp_path: Path) -> None:
-    asked: list[str] = []
+def test_each_architecture_is_evaluated_once() -> None:
+    evaluated: list[str] = []
 
     def evaluator(architectures: Sequence[Architecture]) -> list[Score]:
-        asked.extend(architecture.key for architecture in architectures)
+        evaluated.extend(architecture.key for architecture in architectures)
         return Synthetic(ELASTIC)(architectures)
 
     both = [ELASTIC.smallest(), ELASTIC.largest()]
+<<<<<<< HEAD
     for _ in range(2):
         with Journal(tmp_path / "scores.jsonl", ELASTIC) as journal:
             remembering = Remembering(evaluator, journal)
             assert remembering([*both, *both]) == Synthetic(ELASTIC)([*both, *both])
     assert asked == [architecture.key for architecture in both]
+=======
+    cached = Cached(evaluator)
+    assert cached([*both, *both]) == cached([*both, *both]) == Synthetic(ELASTIC)([*both, *both])
+    assert evaluated == [architecture.key for architecture in both]
+>>>>>>> wip-studies
 
 
-def test_a_space_that_both_explorers_exhaust_is_a_tie() -> None:
-    evaluator = Synthetic(TINY)
+def test_explorers_that_exhaust_a_space_tie() -> None:
+    evaluator, problem = Synthetic(TINY), Problem(TINY, OBJECTIVES)
     table = Table({a.key: evaluator.score(a).objectives for a in TINY.enumerate()})
-    half, all_ = compare(Problem(TINY, OBJECTIVES), table, seeds=2, evaluations=10)
-    assert (half.evaluations, all_.evaluations) == (5, 10)
-    assert (all_.ties, all_.wins) == (2, 0)
+    nsga2, random = (trace(problem, name, table, 10, seed=0) for name in ("nsga2", "random"))
+    assert len(nsga2) == len(random) == 10
+    assert nsga2[-1] == pytest.approx(random[-1])
 
 
 def test_a_comparison_counts_wins_and_brackets_the_mean_difference() -> None:
-    comparison = Comparison(100, nsga2=[0.9, 0.8, 0.7, 0.7], random=[0.8, 0.8, 0.6, 0.8])
-    assert (comparison.wins, comparison.ties) == (2, 1)
-    low, high = comparison.interval
-    assert low < comparison.differences.mean() < high
-    assert comparison.figures()["mean_difference"] == pytest.approx(0.025)
+    figures = comparison(nsga2=[0.9, 0.8, 0.7, 0.7], random=[0.8, 0.8, 0.6, 0.8])
+    assert (figures["wins"], figures["ties"]) == (2, 1)
+    assert figures["difference"] == pytest.approx(0.025)
+    low, high = figures["interval"]
+    assert low < figures["difference"] < high

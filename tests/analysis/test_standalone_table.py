@@ -1,4 +1,4 @@
-"""The table of networks trained alone: resumable, and readable by the evaluator of tables."""
+"""The table of networks trained alone: resumed after an interruption, and read by explorers."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import standalone_table
+from analysis.shared.command import measure
+from analysis.shared.parts import Parts
+from analysis.shared.result import Result
 from evo_bnas.archive.archive import Archive
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.files.shipped import shipped
@@ -26,30 +28,42 @@ stages:
 
 
 @pytest.mark.slow
-def test_a_table_is_trained_once_and_read_by_explorers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_resumed_study_trains_nothing_twice_and_its_table_is_read_by_explorers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "two.yaml").write_text(SPACE)
-    asked = ["--space", str(tmp_path / "two.yaml"), "--epochs", "1", "--seeds", "2"]
-    asked += ["--folder", str(tmp_path / "journals"), "--out", str(tmp_path), "--format", "json"]
-    standalone_table.main([*asked, "--only", "1"])
-    journals = sorted((tmp_path / "journals").rglob("*.jsonl"))
-    assert [journal.name for journal in journals] == ["seed1.jsonl"]
-    first = journals[0].read_bytes()
-    standalone_table.main(asked)
-    assert journals[0].read_bytes() == first
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (figures["networks"], figures["seeds"]) == (12, 2)
+    words = ["--space", str(tmp_path / "two.yaml"), "--epochs", "1", "--seeds", "2", "--out", str(tmp_path)]
+    folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "remove", lambda _: None)  # as if it had been killed before its end
+        measure("standalone_table", [*words, *folders])
+    journals = {path: path.read_bytes() for path in tmp_path.rglob("seed*.jsonl")}
+    assert len(journals) == 2
+    kept: dict[Path, bytes] = {}
+
+    def keep(parts: Parts) -> None:
+        kept.update({path: path.read_bytes() for path in parts.folder.glob("seed*.jsonl")})
+
+    monkeypatch.setattr(Parts, "remove", keep)
+    result, _ = measure("standalone_table", [*words, *folders])
+    assert kept == journals
+    assert (result.figures["networks"], result.figures["seeds"]) == (12, 2)
 
     space, evaluator = load_table(tmp_path / "two.csv")
     assert space.count().number == 12
     (score,) = evaluator([space.smallest()])
     assert 0 <= score.objectives["error"] <= 1
     explorer = Exhaustive(Problem(space, ("error", "ops"), {}), 0)
+<<<<<<< HEAD
     assert len(explorer.propose(Archive(), 100, np.random.default_rng(0))) == 12
     about = json.loads((tmp_path / "two.json").read_text())
     assert about["training"]["epochs"] == 1
     assert about["summary"] == figures
+=======
+    assert len(explorer.propose(Archive(), [], 100, np.random.default_rng(0))) == 12
+    protocol = json.loads((tmp_path / "two.json").read_text())
+    assert protocol["training"]["epochs"] == 1
+>>>>>>> wip-studies
 
 
 def test_the_shipped_table_holds_every_network_of_its_space_with_its_costs() -> None:
@@ -66,8 +80,11 @@ def test_the_shipped_table_holds_every_network_of_its_space_with_its_costs() -> 
 
 
 def test_the_errors_of_the_shipped_table_spread_far_beyond_the_noise_of_seeds() -> None:
-    about = json.loads((shipped("tables") / "tiny-8.json").read_text())["summary"]
-    assert about["networks"] >= 64
-    assert about["seeds"] == 3
-    assert about["spread"] >= 0.08
-    assert about["seed_deviation"] <= about["spread"] / 3
+    result = Result.read("standalone_table")
+    assert result is not None
+    figures = result.figures
+    spread = figures["highest_error"] - figures["lowest_error"]
+    assert figures["networks"] >= 64
+    assert figures["seeds"] == 3
+    assert spread >= 0.08
+    assert figures["seed_deviation"] <= spread / 3

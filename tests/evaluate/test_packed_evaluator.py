@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import packed_search
 from evo_bnas.archive.correct import unpack_correct
 from evo_bnas.archive.score import Score
 from evo_bnas.data.dataset import Dataset, load
@@ -163,19 +162,3 @@ def test_commands_that_only_read_do_not_import_numba(tmp_path: Path) -> None:
         "assert 'numba' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", check, str(run.folder)], check=True, capture_output=True)
-
-
-@pytest.mark.slow
-def test_the_study_compares_searches_by_both_backends(capsys: pytest.CaptureFixture[str]) -> None:
-    changes = ("supernet.epochs=1", "search.population=4", "search.batch=4", "engine.threads=1")
-    words = [word for change in changes for word in ("--set", change)]
-    packed_search.main(["--evaluations", "5", "--format", "json", *words])
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    # The first batch does not depend on scores.
-    assert found["common"] >= 4
-    assert found["most_images"] <= 2
-    for backend in ("packed", "torch"):
-        assert found[backend]["backend"] == backend
-        assert 0 < found[backend]["median_ms"] < 1000 * found[backend]["seconds"]
-        assert 0 <= found[backend]["hypervolume"] <= 1
-    assert found["common_front"] <= min(len(found[backend]["front"]) for backend in ("packed", "torch"))

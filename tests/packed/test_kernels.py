@@ -1,6 +1,5 @@
 """Packed programs, compared with torch's evaluation of the same inference form."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,15 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis import packed_speed
-from evo_bnas.binary.fold import Statistics
+from evo_bnas.binary.fold import Statistics, Tensors
 from evo_bnas.binary.network import Network
 from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.node import Node, NodeStep
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
 from evo_bnas.packed.layout import layout, pack_signs, unpack_signs
-from evo_bnas.packed.stem import trunk
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
 from tests.support.blueprints import AFTERS, blueprint_of
@@ -291,25 +288,7 @@ def test_calibration_does_not_depend_on_threads() -> None:
     assert all(torch.equal(one[name], three[name]) for name in one)
 
 
-@pytest.mark.slow
-def test_the_study_of_speed_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    packed_speed.main(["--spaces", "group-mobile-8", "--batch", "4", "--turns", "1", "--format", "json"])
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert {row["part"] for row in figures["ratios"]} == {"whole", "trunk", "calibration"}
-    assert all(row["low"] <= row["ratio"] <= row["high"] for row in figures["ratios"])
-    assert sum(figures["profiles"]["group-mobile-8"].values()) == pytest.approx(1)
-
-
-@pytest.mark.parametrize("space", SMALL, ids=lambda space: space.name)
-def test_the_torch_version_in_the_study_computes_the_same(space: Space) -> None:
-    network, x = calibrated(space, space.smallest(), 8)
-    torch.testing.assert_close(packed_speed.in_torch(network, torch.float32)(x), network(x).detach())
-    part = trunk(network.blueprint)
-    assert part.nodes[1:]
-    assert not any(node.name == "stem" for node in part.nodes)
-
-
-def run_torch(network: Network, x: Tensor) -> NDArray[np.float32]:
+def torch_of(network: Network, x: Tensor) -> NDArray[np.float32]:
     with torch.no_grad():
         return network(x).numpy()
 

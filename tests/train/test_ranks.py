@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.distributed_training import Work, compare
 from evo_bnas.errors import UsageError
 from evo_bnas.progress import Progress
 from evo_bnas.recipe import load
@@ -98,9 +97,3 @@ def test_a_batch_has_an_image_for_every_rank() -> None:
         load("digits", ["supernet.batch=8", "supernet.ranks=9"])
 
 
-@pytest.mark.slow
-def test_the_study_times_ranks_and_one_process_by_turns() -> None:
-    speeds = compare(Work("tiny-8", batch=8, steps=2), count=1, turns=2)
-    assert 0 < speeds.low <= speeds.ratio <= speeds.high
-    assert speeds.together > 0
-    assert speeds.alone > 0

@@ -1,7 +1,7 @@
-"""Other ways for kernels and groups to share weights than the supernet's, to be compared with it.
+"""Other ways for kernels and groups to share weights, to compare the supernet with.
 
 The supernet cuts every weight out of one dense tensor: the centre for a smaller kernel, and for groups a mask
-whose row c always feeds channel c of the stream. The classes here change that, and nothing else.
+whose row c always feeds channel c. The classes here change that and nothing else.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,14 +20,14 @@ from evo_bnas.supernet.supernet import Supernet
 
 
 class Chunks(Supernet):
-    """Groups as NAS-BNN stores them (Lin et al., 2025), with a channel shuffle behind the convolution.
+    """Groups as NAS-BNN stores them (Lin et al., 2025), with a channel shuffle after the convolution.
 
-    The filters of the dense tensor fall into consecutive chunks, one a group, and chunk i reads input slice
-    i. So the same filter feeds another channel, with another norm, for another number of groups.
+    The filters of the dense tensor fall into consecutive chunks, one for each group, and chunk i reads input
+    slice i. So a filter feeds different channels, with different norms, for different numbers of groups.
     """
 
     def slices(self) -> TensorsOf:
-        """The tensors of any node of the space, cut to its measure."""
+        """The tensors of any node of the space, cut to its size."""
         shared = super().slices()
         dense = dict(self.named_parameters())
 
@@ -41,7 +41,7 @@ class Chunks(Supernet):
 
 
 class Separate(Supernet):
-    """A weight tensor of its own for every option of some fields (`kernel`, `groups`); norms are shared."""
+    """A separate weight tensor for every option of some fields (`kernel`, `groups`); norms are shared."""
 
     def __init__(self, space: Space, fields: tuple[str, ...], *, seed: int = 0) -> None:
         super().__init__(space, seed=seed)
@@ -52,15 +52,15 @@ class Separate(Supernet):
             attach(self, address, nn.Parameter(weight))
 
     def slices(self) -> TensorsOf:
-        """The tensors of any node of the space, cut to its measure."""
+        """The tensors of any node of the space, cut to its size."""
         shared = super().slices()
         own = dict(self.named_parameters())
 
         def tensors_of(node: Node) -> Tensors:
-            found = dict(shared(node))
+            cut = dict(shared(node))
             if node.op == "conv" and node.weight_bits == 1:
-                found["weight"] = _cut(own[self._address(node)], node)
-            return found
+                cut["weight"] = _cut(own[self._address(node)], node)
+            return cut
 
         return tensors_of
 
@@ -68,17 +68,17 @@ class Separate(Supernet):
         return f"{node.name}.weight_" + "_".join(str(getattr(node, field)) for field in self._fields)
 
     def _widest(self) -> dict[str, tuple[int, ...]]:
-        found: dict[str, tuple[int, ...]] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         for architecture in self.space.enumerate():
             for node in self.space.draw(architecture).nodes:
                 if node.op == "conv" and node.weight_bits == 1:
                     address, shape = self._address(node), _stored(node, "groups" in self._fields)
-                    found[address] = tuple(map(max, found.get(address, shape), shape))
-        return found
+                    shapes[address] = tuple(map(max, shapes.get(address, shape), shape))
+        return shapes
 
 
 def _stored(node: Node, grouped: bool) -> tuple[int, ...]:
-    """Shape of the tensor that holds a node's weight: with the groups' own fan-in, or dense."""
+    """Shape of the tensor that holds a node's weight: with the fan-in of a group, or dense."""
     (shape,) = (spec.shape for spec in tensors(node) if spec.name == "weight")
     return shape if grouped else (shape[0], node.cin, *shape[2:])
 

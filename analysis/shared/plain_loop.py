@@ -1,7 +1,7 @@
-"""Training of a supernet as the public repositories of the field write it: what the library is measured by.
+"""Training of a supernet as public repositories of the field write it, to compare the library with.
 
-Everything is float32 and contiguous, signs and activations are composed of torch's own operations, Adam
-comes with its defaults, and worker processes pad, crop and flip one image after the other.
+Everything is float32 and contiguous, signs and activations are composed of torch's own operations, Adam has
+its default settings, and worker processes pad, crop and flip images one by one.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Augmented(Dataset[tuple[Tensor, Tensor]]):
 
 
 def batches(images: Tensor, labels: Tensor, batch: int, pad: int, workers: int) -> Iterator[list[Tensor]]:
-    """Batches of images and labels without end, made by worker processes."""
+    """Endless batches of images and labels, made by worker processes."""
     loader = DataLoader(
         Augmented(images, labels, pad),
         batch_size=batch,
@@ -52,7 +52,7 @@ def batches(images: Tensor, labels: Tensor, batch: int, pad: int, workers: int) 
 
 
 def forward(supernet: Supernet, architecture: Architecture, images: Tensor) -> Tensor:
-    """Logits of one sub-network with the statistics of the batch; raises ValueError at a foreign block."""
+    """Logits of a sub-network with the statistics of the batch; raises ValueError for an unknown step."""
     blueprint, tensors_of = supernet.space.draw(architecture), supernet.slices()
     maps: list[Tensor] = []
     for node in blueprint.nodes:
@@ -84,7 +84,7 @@ def _node(node: Node, inputs: list[Tensor], tensors: Tensors) -> Tensor:
             )
             y = F.prelu(y + shift_in, tensors[f"{site}.slope"]) + shift_out
         else:
-            raise ValueError(f"{node.name}: the plain loop has no {step}")
+            raise ValueError(f"{node.name}: the plain loop does not implement {step}")
     return y
 
 

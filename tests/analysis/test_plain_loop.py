@@ -1,16 +1,12 @@
-"""The study of training speed: both contestants compute the same, and a small race has all its figures."""
-
-import json
+"""The plain loop computes what the library computes."""
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
 
-from analysis import plain_loop, training_speed
+from analysis.shared import plain_loop
 from evo_bnas.binary.execute import Mode
 from evo_bnas.space.catalogue import load
-from evo_bnas.supernet.samplers import SAMPLERS
 from evo_bnas.supernet.supernet import Supernet
 
 
@@ -38,18 +34,3 @@ def test_worker_processes_crop_and_flip_every_image() -> None:
     assert x.shape == images.shape
     for image, label in zip(x, y.tolist(), strict=True):
         assert set(image.unique().tolist()) <= {0.0, *images[label].unique().tolist()}
-
-
-@pytest.mark.slow
-def test_a_race_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    small = ["--space", "group-mobile-8", "--batch", "8", "--turns", "1", "--threads", "1", "--workers", "1"]
-    training_speed.main([*small, "--format", "json"])
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert figures["ratios"]
-    assert all(row["low"] <= row["ratio"] <= row["high"] for row in figures["ratios"])
-    assert set(SAMPLERS) < set(figures["images_per_second"])
-    for shares in figures["profiles"].values():
-        assert sum(shares.values()) == pytest.approx(1)
-        assert shares["convolution, backward"] > 0
-    assert "sign" in figures["profiles"]["evo-bnas, float32"]
-    assert set(figures["peak_bytes"]) == set(figures["profiles"])

@@ -1,4 +1,4 @@
-"""Surrogates that predict the error itself, with which pairwise ones are compared."""
+"""A surrogate that predicts the error itself, to compare the pairwise ones with."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from evo_bnas.search.surrogates.model import Sample
 class Regression:
     """Scores are predicted errors."""
 
-    regressor: Any  # of scikit-learn, which is untyped
+    regressor: Any  # of scikit-learn, which has no types
 
     def score(self, features: np.ndarray) -> np.ndarray:
         return np.asarray(self.regressor.predict(features), dtype=float)

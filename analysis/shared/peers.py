@@ -1,8 +1,7 @@
-"""The searches of other libraries on a table of known answers, as their documentation sets them up."""
+"""Searches of other libraries on a table of known scores, set up as their documentation does it."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
@@ -15,16 +14,16 @@ from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 
-from analysis.trial import Trial
+from analysis.shared.trial import Trial
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.table import TableSpace
 
-# None of them avoids what it has seen; one that hardly meets anything new any more is stopped.
-_MOST_CALLS = 10
+# None of them avoids duplicates. A search is stopped after this many calls for each distinct evaluation.
+_MAX_CALLS = 10
 
 
 def pymoo_nsga2(problem: Problem, space: TableSpace, evaluations: int, seed: int, population: int) -> Trial:
-    """pymoo's NSGA-II as its documentation sets it up for integers: SBX and PM, rounded."""
+    """pymoo's NSGA-II for integers: SBX and PM, rounded."""
     calls: list[str] = []
 
     class Genes(Matrix):  # type: ignore[misc]  # pymoo is untyped
@@ -42,17 +41,16 @@ def pymoo_nsga2(problem: Problem, space: TableSpace, evaluations: int, seed: int
             calls.extend(keys)
             out["F"] = np.array([[space.scores[key][name] for name in problem.objectives] for key in keys])
 
-    begin = perf_counter()
     algorithm = NSGA2(
         pop_size=population,
         sampling=IntegerRandomSampling(),
         crossover=SBX(vtype=float, repair=RoundingRepair()),
         mutation=PM(vtype=float, repair=RoundingRepair()),
     )
-    algorithm.setup(Genes(), termination=("n_eval", _MOST_CALLS * evaluations), seed=seed)
+    algorithm.setup(Genes(), termination=("n_eval", _MAX_CALLS * evaluations), seed=seed)
     while algorithm.has_next() and len(set(calls)) < evaluations:
         algorithm.next()
-    return Trial.of(calls, evaluations, perf_counter() - begin)
+    return Trial.of(calls, evaluations)
 
 
 def optuna_sampler(
@@ -65,16 +63,15 @@ def optuna_sampler(
     """An Optuna sampler over categorical genes."""
     calls: list[str] = []
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    begin = perf_counter()
     study = optuna.create_study(directions=["minimize"] * len(problem.objectives), sampler=sampler(seed=seed))
-    while len(set(calls)) < evaluations and len(calls) < _MOST_CALLS * evaluations:
+    while len(set(calls)) < evaluations and len(calls) < _MAX_CALLS * evaluations:
         trial = study.ask()
         options = [trial.suggest_categorical(gene.name, gene.options) for gene in space.genes]
         genes = [gene.options.index(option) for gene, option in zip(space.genes, options, strict=True)]
         key = space.architecture(genes).key
         calls.append(key)
         study.tell(trial, [space.scores[key][name] for name in problem.objectives])
-    return Trial.of(calls, evaluations, perf_counter() - begin)
+    return Trial.of(calls, evaluations)
 
 
 Peer = Callable[[Problem, TableSpace, int, int], Trial]

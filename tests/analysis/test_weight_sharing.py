@@ -1,4 +1,8 @@
+<<<<<<< HEAD:tests/supernet/test_sharing.py
 """The ways of sharing weights that a study compares."""
+=======
+"""The compared ways to share weights."""
+>>>>>>> wip-studies:tests/analysis/test_weight_sharing.py
 
 from itertools import product
 
@@ -6,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from analysis.sharing import SHARINGS, Chunks, Separate
+from analysis.shared.weight_sharing import SHARINGS, Chunks, Separate
 from evo_bnas.binary.execute import operate
 from evo_bnas.network.node import Node, tensors
 from evo_bnas.space.catalogue import load
@@ -17,7 +21,11 @@ every_sharing = pytest.mark.parametrize("name", SHARINGS)
 
 
 def convolution(groups: int) -> Node:
+<<<<<<< HEAD:tests/supernet/test_sharing.py
     """The grouped layer of the widest network, with a number of groups."""
+=======
+    """The grouped layer of the widest network, with this many groups."""
+>>>>>>> wip-studies:tests/analysis/test_weight_sharing.py
     key = f"k5-c8-c32d2k5-g{groups}"
     nodes = SPACE.draw(SPACE.parse(key)).nodes
     return next(node for node in nodes if node.name == "s3.b1.spatial")
