@@ -4,13 +4,8 @@ Distinct evaluations until a fraction of the true hypervolume is covered, and wh
 median and quartiles over seeds. All variants have the same seeds, batches and budget.
 """
 
-<<<<<<< HEAD
-import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
-=======
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
->>>>>>> wip-studies
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +19,8 @@ from analysis.shared.result import Result
 from analysis.shared.study import Study, refuse_unknown
 from analysis.shared.trial import Trial, searched
 from evo_bnas.archive.archive import Archive, Proposal
-<<<<<<< HEAD
-from evo_bnas.cli import console
-from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.evaluate.table import Table, load_table
-from evo_bnas.search.explorer import Batch, Candidate, Explorer
-=======
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.search.explorer import Batch, Draft, Explorer
->>>>>>> wip-studies
 from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.multi_population import MultiPopulation
 from evo_bnas.search.problem import Problem
@@ -42,29 +30,25 @@ from evo_bnas.search.surrogates import SURROGATES
 _POPULATION, _BATCH = 20, 8
 
 
-<<<<<<< HEAD
-class UniformStart(Explorer):
-    """A search by surrogate whose first networks have uniformly drawn genes instead of spread-out costs."""
-=======
 class UniformStart:
     """A surrogate search whose first networks have uniformly drawn genes instead of spread-out costs."""
->>>>>>> wip-studies
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(problem, start=0, fill=False)
+        self._problem = problem
         self._explorer = SurrogateSearch(problem, _POPULATION)
 
-    def propose(self, archive: Archive, n: int, rng: np.random.Generator) -> list[Candidate]:
+    def propose(
+        self, archive: Archive, pending: Sequence[Proposal], n: int, rng: np.random.Generator
+    ) -> list[Draft]:
         missing = _POPULATION - len(archive.proposals)
         if missing <= 0:
-            return self._explorer.propose(archive, n, rng)
-        return super().propose(archive, min(n, missing), rng)
-
-    def _propose(self, archive: Archive, batch: Batch, rng: np.random.Generator) -> Iterator[Candidate]:
-        yield Candidate(self._problem.smallest(), "start")
-        yield Candidate(self._problem.largest(), "start")
-        while True:
-            yield Candidate(self._problem.space.sample(rng), "start")
+            return self._explorer.propose(archive, pending, n, rng)
+        batch = Batch(self._problem, archive, min(n, missing))
+        batch.add(self._problem.smallest(), "start")
+        batch.add(self._problem.largest(), "start")
+        while not batch.full:
+            batch.add(self._problem.space.sample(rng), "start")
+        return batch.drafts
 
 
 def _only(name: str) -> Callable[[Problem, int], Explorer]:
@@ -87,45 +71,8 @@ VARIANTS: Mapping[str, Callable[[Problem, int], Explorer]] = {
 }
 
 
-<<<<<<< HEAD
-class Variant:
-    """A search as `compare` runs it, in batches."""
-
-    def __init__(self, make: Callable[[Problem, int], Explorer], batch: int) -> None:
-        self._make = make
-        self._batch = batch
-
-    def __call__(self, problem: Problem, space: TableSpace, evaluations: int, seed: int) -> Trial:
-        explorer = self._make(problem, evaluations)
-        table = Table(space.scores)
-        archive = Archive()
-        begin = perf_counter()
-        while (known := len(archive.proposals)) < evaluations:
-            rng = np.random.default_rng([seed, known])
-            candidates = explorer.propose(archive, min(self._batch, evaluations - known), rng)
-            if not candidates:
-                break
-            for id, candidate in enumerate(candidates, known):
-                archive.add_proposal(
-                    Proposal(id, candidate.architecture, candidate.origin, known, candidate.predicted)
-                )
-            for id, score in enumerate(table([c.architecture for c in candidates]), known):
-                archive.add_score(id, score)
-        seconds = perf_counter() - begin
-        return Trial.of([proposal.key for proposal in archive.proposals], evaluations, seconds)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    command.run(_run, _parser(), arguments)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("analysis.ablation", __doc__)
-=======
 def options(parser: ArgumentParser) -> None:
     """The study's own options."""
->>>>>>> wip-studies
     parser.add_argument("--table", type=Path, required=True, help="CSV, or the JSON of NAS-Bench-Macro")
     parser.add_argument("--variants", nargs="+", default=tuple(VARIANTS), help="default: all")
     parser.add_argument("--objectives", nargs="+", default=("error", "flops"), help="default: error flops")

@@ -12,17 +12,11 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD
-from analysis import command
-from evo_bnas.archive.ranking import MIN_NETWORKS
-from evo_bnas.cli import console
-=======
 from analysis.shared.markdown import percent, quartiles, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
 from analysis.shared.study import Study
 from evo_bnas.archive.ranking import LEAST
->>>>>>> wip-studies
 from evo_bnas.errors import UsageError
 from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.packed.latency import LatencyMeter
@@ -136,85 +130,6 @@ def render(result: Result) -> str:
     return table(columns, rows)
 
 
-<<<<<<< HEAD
-def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("analysis.latency_estimates", __doc__)
-    parser.add_argument("--spaces", nargs="+", default=SPACES, help="default: " + " ".join(SPACES))
-    parser.add_argument("--networks", type=int, default=120, help="of each space (default %(default)s)")
-    parser.add_argument("--fitted", type=int, nargs="+", default=(20, 60), help="of these; default: 20 60")
-    parser.add_argument("--splits", type=int, default=6, help="into fitted and others (default %(default)s)")
-    return parser
-
-
-def _run(asked: argparse.Namespace) -> None:
-    for fitted in asked.fitted:
-        if not MIN_NETWORKS <= fitted <= asked.networks - MIN_NETWORKS:
-            raise UsageError(
-                f"--fitted {fitted}: fit {MIN_NETWORKS} or more, and leave {MIN_NETWORKS} or more of the "
-                f"{asked.networks} networks to foretell"
-            )
-    if asked.splits < 1:
-        raise UsageError(f"--splits {asked.splits}: makes no estimate; ask for 1 or more")
-    foretold: list[Foretold] = []
-    again: list[Repeated] = []
-    with console.progress() as report:
-        for space in map(load, asked.spaces):
-            networks = drawn(space, asked.networks)
-            ms = measured_twice(space.name, list(networks.values()), report)
-            again.append(repeated(space.name, ms))
-            problem = Problem(space, ("error", "latency_ms"))
-            rows = features(problem, list(networks))
-            seen = {
-                "genes, ops and params": rows,
-                f"{problem.sampling_cost} alone": rows[:, [cost_column(problem)]],
-            }
-            for fitted in asked.fitted:
-                for sees, part in seen.items():
-                    tau, off = (
-                        np.percentile(values, _QUARTILES).tolist()
-                        for values in held_out(part, ms[0], fitted, asked.splits)
-                    )
-                    foretold.append(Foretold(space.name, fitted, sees, tau, off))
-    if asked.format == "json":
-        console.print_json(
-            {
-                "processor": processor(),
-                "networks": asked.networks,
-                "splits": asked.splits,
-                "foretold": [asdict(row) for row in foretold],
-                "repeated": [asdict(row) for row in again],
-            }
-        )
-        return
-    console.say(f"{processor()}, one thread; {asked.splits} splits of {asked.networks} networks\n")
-    columns = ["space", "fitted to", "model of", "tau of the others", "median off, %"]
-    console.print_table(columns, [_estimates(row) for row in foretold], left=["space", "model of"])
-    console.say("\nmeasured twice")
-    columns = ["space", "ms", "tau", "median apart, %", "9 in 10 within, %", "most, %"]
-    console.print_table(columns, [_agreement(row) for row in again], left=["space"])
-
-
-def _estimates(row: Foretold) -> list[str]:
-    low, median, high = row.tau
-    least, off, most = (100 * value for value in row.off)
-    return [
-        row.space,
-        str(row.fitted),
-        row.sees,
-        f"{median:.2f} ({low:.2f} to {high:.2f})",
-        f"{off:.1f} ({least:.1f} to {most:.1f})",
-    ]
-
-
-def _agreement(row: Repeated) -> list[str]:
-    least, greatest = row.ms
-    apart = (f"{100 * value:.1f}" for value in row.apart)
-    return [row.space, f"{least:.3g} to {greatest:.3g}", f"{row.tau:.2f}", *apart]
-
-
-if __name__ == "__main__":
-    main()
-=======
 STUDY = Study(
     about=__doc__,
     section="How well measured latencies predict others",
@@ -224,4 +139,3 @@ STUDY = Study(
     options=options,
     timing=True,
 )
->>>>>>> wip-studies

@@ -42,30 +42,16 @@ class Cached:
         self._scores: dict[Architecture, Score] = {}
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Score]:
-<<<<<<< HEAD
-        return [self._score(architecture) for architecture in architectures]
-
-    def _score(self, architecture: Architecture) -> Score:
-        scores = self._journal.archive.scores
-        id = self._ids.setdefault(architecture.key, len(self._ids))
-        if id == len(self._journal.archive.proposals):
-            self._journal.add_proposals([Proposal(id, architecture, "study", len(scores))])
-        if id not in scores:
-            (score,) = self._evaluator([architecture])
-            self._journal.add_scores([(id, score)])
-        return scores[id]
-=======
         for architecture in architectures:
             if architecture not in self._scores:
                 (self._scores[architecture],) = self._evaluator([architecture])
         return [self._scores[architecture] for architecture in architectures]
->>>>>>> wip-studies
 
 
 def trace(problem: Problem, name: str, evaluator: Evaluator, evaluations: int, seed: int) -> list[float]:
     """Normalised hypervolume after every evaluation of a search."""
     settings = SearchSettings()
-    with TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl", problem.space) as journal:
+    with TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
         search(
             problem,
             EXPLORERS[name](problem, settings.population),
@@ -96,18 +82,6 @@ def comparison(nsga2: Sequence[float], random: Sequence[float]) -> dict[str, Any
         "ties": int((np.abs(differences) <= _TIE).sum()),
     }
 
-<<<<<<< HEAD
-    space, evaluator = open_evaluator(options.run)
-    folder = options.run / "analysis"
-    folder.mkdir(exist_ok=True)
-    with Journal(folder / "scores.jsonl", space) as scores:
-        compared = compare(
-            Problem(space, SearchSettings().objectives),
-            Remembering(evaluator, scores),
-            seeds=options.seeds,
-            evaluations=options.evaluations,
-            report=lambda now: print(f"seed {now.done} of {now.total}: {now.figures}", file=sys.stderr),
-=======
 
 def options(parser: ArgumentParser) -> None:
     """The study's own options."""
@@ -130,7 +104,6 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
                 parts.get(f"{name}-seed{seed}", trace, problem, name, evaluator, count, seed)
                 for seed in range(options.seeds)
             ]
->>>>>>> wip-studies
         )
 
     nsga2, random = traces("nsga2"), traces("random")

@@ -16,36 +16,18 @@ import torch
 from llvmlite import binding
 from numba import njit
 
-<<<<<<< HEAD
-from analysis import command
-from evo_bnas.binary.execute import operate
-from evo_bnas.binary.fold import Tensors, fold
-from evo_bnas.binary.network import Network
-from evo_bnas.machine import processor
-from evo_bnas.network.blueprint import Blueprint
-=======
 from analysis.shared.inference import calibrated, folded, median_network, tensors_of
 from analysis.shared.markdown import percent, quartiles, table, verdict
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
 from analysis.shared.study import Study
 from analysis.shared.timing import milliseconds, race, ratio
->>>>>>> wip-studies
 from evo_bnas.network.cost import cost
-from evo_bnas.network.node import Node, tensors
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
-<<<<<<< HEAD
-from evo_bnas.packed.llvm import TILE
-from evo_bnas.packed.program import Program, RegisterFile
-from evo_bnas.packed.stem import trunk
-from evo_bnas.packed.step import Floats, Step
-from evo_bnas.packed.vectors import BLOCK_BYTES, multiply
-=======
 from evo_bnas.packed.program import Program
 from evo_bnas.packed.stem import trunk
 from evo_bnas.packed.vectors import BLOCK_BYTES, TILE, multiply
->>>>>>> wip-studies
 from evo_bnas.space.catalogue import load
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
@@ -122,58 +104,18 @@ def _compared(space: Space, name: str, architecture: Architecture, batch: int, t
     return figures
 
 
-<<<<<<< HEAD
-def _ratios(
-    of: tuple[str, str, str], blueprint: Blueprint, times: dict[str, list[float]], batch: int
-) -> list[Ratio]:
-    mine = np.array(times.pop("packed"))
-    rows = []
-    for beside, seconds in times.items():
-        low, median, high = np.quantile(np.array(seconds) / mine, [0.25, 0.5, 0.75]).tolist()
-        ms = float(np.median(mine)) * 1e3 / batch
-        rows.append(Ratio(*of, beside, cost(blueprint).bops / 1e6, ms, median, low, high))
-    return rows
-
-
-def shares(program: Program, images: Floats, turns: int) -> dict[str, float]:
-    """Share of the time of each kind of step."""
-    registers = RegisterFile(program.registers, len(images))
-    spent: dict[str, list[float]] = {}
-    for _ in range(turns + 1):
-        now: dict[str, float] = {}
-        for prepared in program.prepared:
-            started = time.perf_counter()
-            registers.perform(prepared, images)
-            kind = kind_of(prepared.step)
-            now[kind] = now.get(kind, 0.0) + time.perf_counter() - started
-        for kind, seconds in now.items():
-            spent.setdefault(kind, []).append(seconds)
-    typical = {kind: float(np.median(seconds[1:])) for kind, seconds in spent.items()}
-    whole = sum(typical.values())
-    return {kind: own / whole for kind, own in sorted(typical.items(), key=lambda item: -item[1])}
-
-
-def kind_of(step: Step) -> str:
-    """What a step is counted as."""
-    if step.operation == "binary":
-        return "binary 1 x 1" if step.kernel == 1 else "binary k x k"
-    if step.operation in ("conv", "dense"):
-        return "real convolutions, dense"
-    return "pools" if step.operation.startswith("pool") else "copies, sums, means"
-=======
 def _ratios(seconds: dict[str, np.ndarray], batch: int) -> dict[str, Any]:
     ours = seconds.pop("packed")
     return {"ms_per_image": milliseconds(ours) / batch} | {
         name: ratio(theirs, ours) for name, theirs in seconds.items()
     }
->>>>>>> wip-studies
 
 
 @njit
 def _count(words, weights, counts, times):  # type: ignore[no-untyped-def]
     depth, lanes = words.size // TILE, counts.size // TILE
     for _ in range(times):
-        multiply(words, 0, 1, TILE, TILE, depth, weights, 0, counts, 0, lanes)
+        multiply(words, 0, 1, TILE, TILE, depth, weights, 0, counts, 0, lanes)  # type: ignore[call-arg]
 
 
 def _limits(turns: int) -> tuple[float, float]:

@@ -23,15 +23,10 @@ from evo_bnas.cluster.session import connected
 from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.evaluate.table import Table
 from evo_bnas.space.genes import Architecture
-from evo_bnas.space.table import TableSpace
 
-<<<<<<< HEAD
-_GENES = 20  # of three options: more networks than are needed, with keys as long as those of a space
-=======
 TARGET = 1_000  # scores a second
 
 _GENES, _OPTIONS = 20, 3  # enough networks, with keys as long as those of a space
->>>>>>> wip-studies
 
 
 def options(parser: ArgumentParser) -> None:
@@ -40,16 +35,6 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--scores", type=int, default=20_000, help="(default %(default)s)")
 
 
-<<<<<<< HEAD
-def measure(actors: int, results: int, folder: Path) -> Rate:
-    """Results until so many are in the journal, each of another network."""
-    rows = islice(product("012", repeat=_GENES), results)
-    space = TableSpace("made up", [(row, {"error": 0.5, "ops": 1.0, "params": 1.0}) for row in rows])
-    networks, table = list(space.enumerate()), Table(space.scores)
-    asked = EngineSettings(workers=actors, cpus=0.01)
-    begun = perf_counter()
-    with connected(asked) as session, RayEngine(table, session, asked) as engine:
-=======
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """Seconds until the scores of all networks are in the journal."""
     journal = parts.folder / "journal.jsonl"
@@ -60,19 +45,10 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     settings = EngineSettings(workers=options.actors, cpus=0.01)
     begin = perf_counter()
     with connected(settings) as session, RayEngine(table, session, settings) as engine:
->>>>>>> wip-studies
         engine.submit(0, networks[0])
         while not engine.poll():
             pass
         started = perf_counter()
-<<<<<<< HEAD
-        groups = _drain(engine, space, networks[1:], folder / "journal.jsonl")
-        return Rate(len(networks) - 1, perf_counter() - started, started - begun, groups)
-
-
-def _drain(engine: RayEngine, space: TableSpace, networks: Sequence[Architecture], path: Path) -> int:
-    """Keep the engine at its capacity; returns how often scores were written down."""
-=======
         groups = _drain(engine, networks[1:], journal)
         seconds = perf_counter() - started
     taken = len(networks) - 1
@@ -87,26 +63,18 @@ def _drain(engine: RayEngine, space: TableSpace, networks: Sequence[Architecture
 
 def _drain(engine: RayEngine, networks: Sequence[Architecture], path: Path) -> int:
     """Keep the engine at its capacity; returns how many groups of scores were written."""
->>>>>>> wip-studies
     groups = done = 0
-    with Journal(path, space) as journal:
+    with Journal(path) as journal:
         while done < len(networks):
             proposed = len(journal.archive.proposals)
             room = min(engine.capacity - (proposed - done), len(networks) - proposed)
             if room > 0:
-<<<<<<< HEAD
-                fresh = networks[asked : asked + room]
-                journal.add_proposals([Proposal(asked + n, a, "listed", done) for n, a in enumerate(fresh)])
-                for n, network in enumerate(fresh):
-                    engine.submit(asked + n, network)
-=======
                 new = networks[proposed : proposed + room]
                 journal.propose([Proposal(proposed + n, a.key, "listed", done) for n, a in enumerate(new)])
                 for n, network in enumerate(new):
                     engine.submit(proposed + n, network)
->>>>>>> wip-studies
             if scores := engine.poll():
-                journal.add_scores(scores)
+                journal.answer(scores)
                 groups += 1
                 done += len(scores)
     return groups

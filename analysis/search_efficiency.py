@@ -10,24 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-from analysis import command
-from analysis.trial import Trial
-from evo_bnas.archive.archive import Archive
-from evo_bnas.archive.front import Hypervolume
-from evo_bnas.archive.journal import Journal
-from evo_bnas.cli import console
-from evo_bnas.errors import UsageError, suggestion
-from evo_bnas.evaluate.engine import InProcess
-from evo_bnas.evaluate.table import Table, load_table
-from evo_bnas.files.atomic import replace
-from evo_bnas.search import EXPLORERS
-from evo_bnas.search.explorer import Batch, Candidate, Explorer
-=======
 from analysis.shared.curves import GOALS, Curve, until_cells
 from analysis.shared.markdown import quartiles, table
 from analysis.shared.parts import Parts
@@ -36,7 +18,6 @@ from analysis.shared.study import Study, refuse_unknown
 from analysis.shared.trial import Trial, searched
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.search import EXPLORERS
->>>>>>> wip-studies
 from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.table import TableSpace
@@ -44,52 +25,6 @@ from evo_bnas.space.table import TableSpace
 _POPULATION, _BATCH = 20, 8
 
 
-<<<<<<< HEAD
-class _Timed(Explorer):
-    """An explorer, and the seconds that it took."""
-
-    def __init__(self, explorer: Explorer, problem: Problem) -> None:
-        super().__init__(problem, start=0, fill=False)
-        self.seconds = 0.0
-        self._explorer = explorer
-
-    def _propose(self, archive: Archive, batch: Batch, rng: np.random.Generator) -> list[Candidate]:
-        begin = perf_counter()
-        candidates = self._explorer.propose(archive, batch.size, rng)
-        self.seconds += perf_counter() - begin
-        return candidates
-
-
-@dataclass(frozen=True)
-class Ours:
-    """A search of this package; the last `polish` evaluations are neighbours of the front."""
-
-    explorer: str
-    population: int
-    batch: int
-    polish: int
-
-    def __call__(self, problem: Problem, space: TableSpace, evaluations: int, seed: int) -> Trial:
-        explorer = EXPLORERS[self.explorer](problem, self.population)
-        if self.polish:
-            explorer = LocalSearch(explorer, problem, after=evaluations - self.polish)
-        timed = _Timed(explorer, problem)
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            Journal(Path(folder) / "journal.jsonl", space) as journal,
-        ):
-            search(
-                problem,
-                timed,
-                InProcess(Table(space.scores)),
-                journal,
-                evaluations=evaluations,
-                batch=self.batch,
-                seed=seed,
-            )
-            calls = [proposal.key for proposal, _ in journal.archive.scored]
-        return Trial.of(calls, evaluations, timed.seconds)
-=======
 @dataclass(frozen=True, slots=True)
 class Method:
     """A search of this library or of another one, and its budget."""
@@ -116,7 +51,6 @@ METHODS: Mapping[str, Method] = {
 }
 TWO, THREE = ("error", "flops"), ("error", "flops", "params")
 COMPARED = {TWO: tuple(METHODS), THREE: ("surrogate", "nsga2", "random")}
->>>>>>> wip-studies
 
 
 def options(parser: ArgumentParser) -> None:

@@ -5,12 +5,8 @@ The table serves explorers as known scores (`evo_bnas/evaluate/table.py`) and `s
 
 import csv
 import json
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
->>>>>>> wip-studies
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,26 +14,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from evo_bnas.train.retrain import retrain
 
 from analysis.shared.markdown import percent, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
 from analysis.shared.study import Study
 from evo_bnas.archive.journal import Journal
+from evo_bnas.binary.execute import BINARY
 from evo_bnas.binary.network import Network
 from evo_bnas.data.dataset import Dataset, Images, load
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.evaluate.engine import InProcess
 from evo_bnas.evaluate.protocol import EvaluationProtocol
-from evo_bnas.evaluate.standalone import StandaloneEvaluator
+from evo_bnas.evaluate.standalone import StandAlone
 from evo_bnas.files.atomic import file_name, write_bytes
-<<<<<<< HEAD
-from evo_bnas.files.yaml_file import validate
-from evo_bnas.progress import Report
-=======
 from evo_bnas.files.shipped import shipped
 from evo_bnas.progress import silent
->>>>>>> wip-studies
 from evo_bnas.search.design import Design
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
@@ -45,10 +38,9 @@ from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.network import train_network
+from evo_bnas.train.loop import Schedule
 from evo_bnas.train.randomness import Stream, torch_seed
 from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.stage import Stage
 
 _BATCH = 128  # of calibration and scoring
 
@@ -59,25 +51,18 @@ class Task:
 
     space: Space
     dataset: Dataset
-    stage: Stage
+    schedule: Schedule
 
     @property
     def unseen(self) -> Images:
         """The search and the test part together, which no training sees."""
         return self.dataset.search.join(self.dataset.test)
 
-<<<<<<< HEAD
-    def scorer(self, seed: int, scratch: Path) -> StandaloneEvaluator:
-        """What trains and scores networks with one seed."""
-        own = replace(self, stage=replace(self.stage, seed=seed))
-        conditions = EvaluationProtocol(
-=======
     def errors(self, folder: Path) -> dict[str, float]:
         """The error of every network by key; what the folder's journal holds is not trained again."""
         seed = self.schedule.seed
         networks = list(self.space.enumerate())
         protocol = EvaluationProtocol(
->>>>>>> wip-studies
             data=self.dataset.fingerprint,
             images=len(self.unseen),
             calibration="train part",
@@ -85,21 +70,12 @@ class Task:
             threads=torch.get_num_threads(),
             device="cpu",
         )
-<<<<<<< HEAD
-        return StandaloneEvaluator(
-=======
         scorer = StandAlone(
->>>>>>> wip-studies
             self.space,
             partial(self._trained, folder),
             search=self.unseen,
-<<<<<<< HEAD
-            protocol=conditions,
-            training=own.stage.settings.model_dump(mode="json") | {"seed": seed},
-=======
             protocol=protocol,
             training=self.settings,
->>>>>>> wip-studies
         )
         with Journal(folder / f"seed{seed}.jsonl") as journal:
             search(
@@ -113,13 +89,6 @@ class Task:
             )
             return {proposal.key: score.objectives["error"] for proposal, score in journal.archive.scored}
 
-<<<<<<< HEAD
-    def trained(self, scratch: Path, architecture: Architecture, protocol: str) -> Network:
-        """A network trained from scratch, or from its checkpoint in the folder on, and calibrated."""
-        network = Network(self.space.draw(architecture), seed=torch_seed(self.stage.seed, Stream.WEIGHTS))
-        checkpoint = Checkpoint(scratch / f"{file_name(f'{protocol}-{architecture.key}')}.safetensors")
-        train_network(network, self.dataset.train, self.stage, checkpoint=checkpoint)
-=======
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of a training as JSON values."""
@@ -140,37 +109,11 @@ class Task:
             checkpoint=checkpoint,
             report=silent,
         )
->>>>>>> wip-studies
         checkpoint.remove()
         network.set_statistics(calibrate(network.run, self.dataset.train, _BATCH))
         return network.eval()
 
 
-<<<<<<< HEAD
-def errors(task: Task, seed: int, folder: Path, engine: EngineSettings, report: Report) -> dict[str, float]:
-    """The error of every network with one seed, by key; only what the folder's journal lacks is trained."""
-    folder = folder.absolute()  # workers stand in another one
-    scorer = task.scorer(seed, folder)
-    networks = list(task.space.enumerate())
-    problem = Problem(task.space, ("error", "ops"), {})
-    with Journal(folder / f"seed{seed}.jsonl", task.space) as book:
-        left = book.archive.remaining(len(networks), ATTEMPTS)
-        with open_engine(engine, scorer, left, folder=folder) as trainers:
-            search(
-                problem,
-                Design(problem, networks),
-                trainers,
-                book,
-                evaluations=len(networks),
-                batch=1,
-                seed=seed,
-                max_attempts=ATTEMPTS,
-                report=lambda step: report(
-                    replace(step, stage=f"alone, seed {seed}", unit="networks", figures="")
-                ),
-            )
-        return {proposal.key: score.objectives["error"] for proposal, score in book.archive.scored}
-=======
 def options(parser: ArgumentParser) -> None:
     """The study's own options."""
     parser.add_argument("--space", default="tiny-8", help="a space that can be listed (default %(default)s)")
@@ -178,7 +121,6 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of a network (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=40, help="(default %(default)s)")
     parser.add_argument("--out", type=Path, default=shipped("tables"), help="folder of the table")
->>>>>>> wip-studies
 
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
@@ -218,13 +160,8 @@ def _write(task: Task, by_seed: Mapping[int, Mapping[str, float]], path: Path) -
         "space": task.space.name,
         "genes": [gene.name for gene in task.space.genes],
         "data": task.dataset.card().model_dump(mode="json"),
-<<<<<<< HEAD
-        "errors": "share of wrong answers on the search and the test part together, which no training saw",
-        "training": task.stage.settings.model_dump(mode="json") | {"seed": "the number in the column's name"},
-=======
         "errors": "fraction of wrong answers on the search and test parts, which no training saw",
         "training": task.settings | {"seed": "the number in the column's name"},
->>>>>>> wip-studies
         "torch": torch.__version__.partition("+")[0],
     }
     write_bytes(path.with_suffix(".json"), (json.dumps(protocol, indent=2) + "\n").encode())
@@ -261,35 +198,6 @@ def render(result: Result) -> str:
     )
 
 
-<<<<<<< HEAD
-def _study(asked: argparse.Namespace) -> None:
-    torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
-    dataset = load(DataSettings(name=asked.data), seed=0)
-    space = catalogue.load(asked.space).fit(dataset.image, len(dataset.classes))
-    settings = TrainingSettings(epochs=asked.epochs, batch=64, lr=1e-2)
-    task = Task(space, dataset, Stage("alone", settings, seed=0))
-    folder = asked.folder / f"{space.name}-{asked.data}-{asked.epochs}"
-    folder.mkdir(parents=True, exist_ok=True)
-    engine = validate(EngineSettings, {"workers": asked.workers, "address": asked.address}, "--workers")
-    seeds = range(asked.seeds) if asked.only is None else [asked.only]
-    with console.progress() as report:
-        by_seed = {seed: errors(task, seed, folder, engine, report) for seed in seeds}
-    if asked.only is not None:
-        return
-    asked.out.mkdir(parents=True, exist_ok=True)
-    path = asked.out / f"{space.name}.csv"
-    write(task, by_seed, path)
-    if asked.format == "json":
-        print(json.dumps(summary(by_seed)))
-        return
-    for name, value in summary(by_seed).items():
-        print(f"{name:16} {value:.4g}")
-    print(f"written: {path}")
-
-
-if __name__ == "__main__":
-    main()
-=======
 STUDY = Study(
     about=__doc__,
     section="A table of binary networks trained alone",
@@ -298,4 +206,3 @@ STUDY = Study(
     render=render,
     options=options,
 )
->>>>>>> wip-studies

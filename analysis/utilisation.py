@@ -125,12 +125,6 @@ def simulate(explorer: str, workers: int, seed: int) -> Outcome:
     durations = (MEAN * draws).tolist()
     problem = Problem(SPACE, OBJECTIVES)
     engine = Virtual(workers, durations)
-<<<<<<< HEAD
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl", SPACE) as journal:
-        asked = EXPLORERS[explorer](problem, _POPULATION)
-        search(problem, asked, engine, journal, evaluations=len(durations), batch=_BATCH, seed=seed)
-    ends = max(end for _, end in engine.intervals)
-=======
     with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
         search(
             problem,
@@ -141,7 +135,6 @@ def simulate(explorer: str, workers: int, seed: int) -> Outcome:
             batch=_BATCH,
             seed=seed,
         )
->>>>>>> wip-studies
     until = engine.handed_out
     spent = sum(min(end, until) - begin for begin, end in engine.intervals if begin < until)
     return Outcome(

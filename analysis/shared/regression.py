@@ -17,6 +17,9 @@ class Regression:
     def score(self, features: np.ndarray) -> np.ndarray:
         return np.asarray(self.regressor.predict(features), dtype=float)
 
+    def uncertainty(self, features: np.ndarray) -> None:
+        return None
+
 
 def ridge(sample: Sample, rng: np.random.Generator) -> Regression:
     """Least squares on the features, with a penalty of 1 on the weights."""

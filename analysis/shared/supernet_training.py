@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from evo_bnas.train.retrain import retrain
 
 from analysis.shared.weight_sharing import SHARINGS
 from evo_bnas.binary.execute import Mode
@@ -25,7 +26,6 @@ from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Schedule
 from evo_bnas.train.randomness import Stream, generator, torch_seed
-from evo_bnas.train.retrain import retrain
 from evo_bnas.train.settings import TrainingSettings
 from evo_bnas.train.supernet import train_supernet
 from evo_bnas.train.teacher import Teacher

@@ -20,17 +20,9 @@ def test_each_architecture_is_evaluated_once() -> None:
         return Synthetic(ELASTIC)(architectures)
 
     both = [ELASTIC.smallest(), ELASTIC.largest()]
-<<<<<<< HEAD
-    for _ in range(2):
-        with Journal(tmp_path / "scores.jsonl", ELASTIC) as journal:
-            remembering = Remembering(evaluator, journal)
-            assert remembering([*both, *both]) == Synthetic(ELASTIC)([*both, *both])
-    assert asked == [architecture.key for architecture in both]
-=======
     cached = Cached(evaluator)
     assert cached([*both, *both]) == cached([*both, *both]) == Synthetic(ELASTIC)([*both, *both])
     assert evaluated == [architecture.key for architecture in both]
->>>>>>> wip-studies
 
 
 def test_explorers_that_exhaust_a_space_tie() -> None:

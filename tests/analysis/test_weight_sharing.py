@@ -1,8 +1,4 @@
-<<<<<<< HEAD:tests/supernet/test_sharing.py
-"""The ways of sharing weights that a study compares."""
-=======
 """The compared ways to share weights."""
->>>>>>> wip-studies:tests/analysis/test_weight_sharing.py
 
 from itertools import product
 
@@ -12,7 +8,7 @@ import torch.nn.functional as F
 
 from analysis.shared.weight_sharing import SHARINGS, Chunks, Separate
 from evo_bnas.binary.execute import operate
-from evo_bnas.network.node import Node, tensors
+from evo_bnas.network.blueprint import Node, tensors
 from evo_bnas.space.catalogue import load
 from evo_bnas.supernet.supernet import Supernet
 
@@ -21,18 +17,14 @@ every_sharing = pytest.mark.parametrize("name", SHARINGS)
 
 
 def convolution(groups: int) -> Node:
-<<<<<<< HEAD:tests/supernet/test_sharing.py
-    """The grouped layer of the widest network, with a number of groups."""
-=======
     """The grouped layer of the widest network, with this many groups."""
->>>>>>> wip-studies:tests/analysis/test_weight_sharing.py
     key = f"k5-c8-c32d2k5-g{groups}"
     nodes = SPACE.draw(SPACE.parse(key)).nodes
     return next(node for node in nodes if node.name == "s3.b1.spatial")
 
 
 @every_sharing
-def test_every_network_runs_and_all_its_tensors_get_gradients(name: str) -> None:
+def test_every_network_runs_and_all_its_tensors_are_trained(name: str) -> None:
     supernet = SHARINGS[name](SPACE, 0)
     images = torch.randn(8, *SPACE.image)
     for network in list(SPACE.enumerate())[::7]:
@@ -46,7 +38,7 @@ def test_every_network_runs_and_all_its_tensors_get_gradients(name: str) -> None
         assert len(used) == sum(len(slices(node)) for node in SPACE.draw(network).nodes)
 
 
-def test_chunks_are_a_group_convolution_followed_by_a_shuffle() -> None:
+def test_chunks_are_a_group_convolution_with_a_shuffle_behind_it() -> None:
     supernet = Chunks(SPACE, seed=3)
     node = convolution(2)
     x = torch.randn(2, node.cin, 4, 4)
@@ -65,7 +57,7 @@ def test_a_dense_layer_is_the_same_in_chunks_as_under_the_mask() -> None:
 
 
 @pytest.mark.parametrize("fields", [("groups",), ("kernel",), ("kernel", "groups")])
-def test_separate_options_share_no_weights(fields: tuple[str, ...]) -> None:
+def test_options_apart_have_no_weight_in_common(fields: tuple[str, ...]) -> None:
     supernet = Separate(SPACE, fields, seed=0)
     images = torch.randn(8, *SPACE.image)
     touched = {}

@@ -1,6 +1,5 @@
 """Scores by 1-bit execution: equal to those of torch except for rounding, with their own protocol."""
 
-import json
 import pickle
 import subprocess
 import sys

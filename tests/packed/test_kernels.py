@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evo_bnas.binary.fold import Statistics, Tensors
+from evo_bnas.binary.fold import Statistics
 from evo_bnas.binary.network import Network
 from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.node import Node, NodeStep

@@ -95,5 +95,3 @@ def test_a_batch_has_an_image_for_every_rank() -> None:
     assert load("digits", ["supernet.batch=8", "supernet.ranks=8"]).supernet.ranks == 8
     with pytest.raises(UsageError, match=r"ranks.*9.*batch of 8"):
         load("digits", ["supernet.batch=8", "supernet.ranks=9"])
-
-

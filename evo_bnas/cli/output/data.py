@@ -18,7 +18,9 @@ def print_check(checked: CheckedData, sheet: Path | None) -> None:
     """Counts, sizes, channels, duplicates, and the line for a recipe; problems are printed by the caller."""
     settings, source, images = checked.settings, checked.source, checked.images
     where = f" {settings.path}: {source.files:,} files," if settings.path else ":"
-    published = "" if images.is_test is None else f", of which {images.is_test.sum():,} are the published test split"
+    published = (
+        "" if images.is_test is None else f", of which {images.is_test.sum():,} are the published test split"
+    )
     classes = f"{len(source.classes):,} classes"
     say(f"data       {settings.name}{where} {len(images.labels):,} images{published}, {classes}")
     say(f"in files   {_shapes(checked.shapes)}")
