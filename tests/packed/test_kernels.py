@@ -293,6 +293,11 @@ def torch_of(network: Network, x: Tensor) -> NDArray[np.float32]:
         return network(x).numpy()
 
 
+def run_torch(network: Network, x: Tensor) -> NDArray[np.float32]:
+    with torch.no_grad():
+        return network(x).numpy()
+
+
 def calibrated(space: Space, architecture: Architecture, images: int) -> tuple[Network, Tensor]:
     network = Network(space.draw(architecture), seed=2)
     x = random_images(network.blueprint, images)
