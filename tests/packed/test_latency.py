@@ -168,7 +168,7 @@ def test_what_is_beyond_a_limit_of_the_search_is_on_record_but_not_on_the_front(
 
 def test_a_limit_that_nothing_kept_to_is_said_and_the_picture_is_drawn_all_the_same(searched: Run) -> None:
     nothing = limited(searched, 1e-6)
-    with pytest.raises(UsageError, match="no network found has latency_ms ≤ 1e-06; the smallest has"):
+    with pytest.raises(UsageError, match="latency_ms ≤ 1e-06"):
         _ = Results.of(nothing).front
     before = searched.front_csv.read_bytes()
     searched.front_png.unlink()

@@ -7,7 +7,8 @@ import pytest
 from evo_bnas.archive.pick import pick
 from evo_bnas.errors import UsageError
 from evo_bnas.plots.front import plot_front
-from tests.archive.test_pick import THREE, found
+from tests.archive.test_pick import THREE
+from tests.archive.test_pick import scored as found
 
 
 @pytest.mark.parametrize("x", ["ops", "size_bits"])

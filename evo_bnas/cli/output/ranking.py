@@ -23,9 +23,7 @@ def print_ranking(run: Run, results: RankingResults, requested: int) -> None:
     regrets = [f"regret of top {k}" for k in judged.estimated.regret]
     print_table(["ranked by", "tau", "Spearman", "tau in bands", *regrets], rows, left=["ranked by"])
     say()
-    bands = [
-        [f"{show(b.least_ops)} to {show(b.most_ops)}", str(b.networks), str(b.tau)] for b in judged.bands
-    ]
+    bands = [[f"{show(b.min_ops)} to {show(b.max_ops)}", str(b.networks), str(b.tau)] for b in judged.bands]
     print_table(["band of ops", "networks", "tau of the supernet"], bands, left=["band of ops"])
     say("\n" + "\n".join(_sentences(results)))
     if judged.networks < requested:
