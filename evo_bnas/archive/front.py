@@ -75,8 +75,8 @@ def by_knee(front: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
     """A front with its knee first, the others by rising distance from it.
 
     The knee is the point farthest from the hyperplane through the ends of the front: the one with the
-    smallest sum if every objective is mapped to [0, 1] over the front (Das, "On characterizing the knee of the
-    Pareto curve based on normal-boundary intersection", Structural Optimization 18, 1999).
+    smallest sum if every objective is mapped to [0, 1] over the front (Das, "On characterizing the knee of
+    the Pareto curve based on normal-boundary intersection", Structural Optimization 18, 1999).
     """
     values = front[list(objectives)].to_numpy(dtype=float)
     low, high = values.min(axis=0), values.max(axis=0)

@@ -47,8 +47,8 @@ def pick(
     """Pick a network from an archive's frame, within upper limits on any objectives.
 
     It is the cheapest by ops among those whose error McNemar's exact test cannot distinguish from the lowest:
-    on a small search split, the lowest of many errors is partly luck. With `within`, it is the cheapest within
-    this difference of error (a fraction) from the lowest; with `knee`, the knee of the front over
+    on a small search split, the lowest of many errors is partly luck. With `within`, it is the cheapest
+    within this difference of error (a fraction) from the lowest; with `knee`, the knee of the front over
     `objectives`. Raises UsageError if no network is within the limits, or for exclusive options.
     """
     if knee and within is not None:

@@ -57,7 +57,7 @@ def _centred(sample: Sample) -> np.ndarray:
 
 
 def _fit(regressor: Any, features: np.ndarray, error: np.ndarray) -> Any:
-    """Fit without warnings about parameters at a bound, which is where the bounds should keep them."""
+    """Fit without the warning that a parameter is at its bound, which is intended."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
