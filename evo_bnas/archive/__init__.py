@@ -1,1 +1,1 @@
-"""What a search has measured: scores, the archive and its journal, the front, the pick, rank statistics."""
+"""The results of a search: scores, archive and journal, front, pick, rank statistics."""

@@ -1,4 +1,4 @@
-"""What is worth having among the scored: the front, how much it covers, and where it bends."""
+"""The Pareto front of scored networks, its hypervolume and its knee."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-Bounds = Mapping[str, tuple[float, float]]  # of each objective: its best and its worst value
+Bounds = Mapping[str, tuple[float, float]]  # best and worst value by objective
 
 
 class Hypervolume:
-    """The normalised hypervolume of points that come one by one.
+    """The normalised hypervolume of points added one by one, in [0, 1].
 
-    Objectives are mapped linearly from their bounds to [0, 1], the reference point is 1 in each; so 0 is
-    nothing, and 1 is everything at its best. What lies beyond a bound's worst value adds nothing.
+    Objectives are mapped linearly from their bounds to [0, 1], and the reference point is 1 in each. Points
+    beyond the worst value of a bound add nothing.
     """
 
     def __init__(self, objectives: Sequence[str], bounds: Bounds) -> None:
@@ -29,23 +29,20 @@ class Hypervolume:
         return self.trace[-1] if self.trace else 0.0
 
     def add(self, point: Mapping[str, float]) -> None:
-        """Extend the trace by one more point; an empty one, of a failed evaluation, changes nothing.
-
-        Raises ValueError for NaN.
-        """
+        """Extend the trace by a point, which is empty for a failed evaluation. Raises ValueError for NaN."""
         value = self.value
         if point:
             new = _normalised([[point[name] for name in self._objectives]], self._objectives, self._bounds)[0]
             if not (self._front <= new).all(axis=1).any():
                 self._front = np.vstack([self._front[(self._front < new).any(axis=1)], new])
-                value = _covered(self._front)
+                value = _hypervolume(self._front)
         self.trace.append(value)
 
 
 def front(frame: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
-    """The rows that no other dominates, cheapest first; of equal ones the first proposed.
+    """The non-dominated rows, cheapest first; of equal rows only the first proposed.
 
-    Raises ValueError where a successful row lacks an objective.
+    Raises ValueError if a successful row lacks an objective.
     """
     rows = _successful(frame, objectives)
     if rows.empty:
@@ -56,18 +53,18 @@ def front(frame: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
 
 
 def ranks(points: np.ndarray) -> np.ndarray:
-    """The non-dominated rank of each row of points, (rows,) int; 0 is the front, of equal rows each."""
+    """The non-dominated rank of each row of points, (rows,) int; 0 is the front. Equal rows rank equally."""
     return np.asarray(moocore.pareto_rank(points), dtype=int)
 
 
 def hypervolume(frame: pd.DataFrame, objectives: Sequence[str], bounds: Bounds) -> float:
-    """Normalised hypervolume, in [0, 1], of the successful rows; raises ValueError for NaN."""
+    """Normalised hypervolume of the successful rows, in [0, 1]; raises ValueError for NaN."""
     rows = frame.loc[frame["status"] == "ok", list(objectives)]
-    return _covered(_normalised(rows.to_numpy(dtype=float), objectives, bounds))
+    return _hypervolume(_normalised(rows.to_numpy(dtype=float), objectives, bounds))
 
 
 def hypervolume_trace(frame: pd.DataFrame, objectives: Sequence[str], bounds: Bounds) -> list[float]:
-    """Normalised hypervolume after each row; a failed one leaves it as it was. Raises ValueError for NaN."""
+    """Normalised hypervolume after each row; a failed row does not change it. Raises ValueError for NaN."""
     volume = Hypervolume(objectives, bounds)
     for status, *values in frame[["status", *objectives]].itertuples(index=False):
         volume.add(dict(zip(objectives, values, strict=True)) if status == "ok" else {})
@@ -75,11 +72,11 @@ def hypervolume_trace(frame: pd.DataFrame, objectives: Sequence[str], bounds: Bo
 
 
 def by_knee(front: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
-    """A front with its knee first and then in falling distance from it.
+    """A front with its knee first, the others by rising distance from it.
 
-    The knee is the point that bulges farthest from the hyperplane through the front's ends: with every
-    objective mapped to [0, 1] over the front, the one with the least sum (Das, "On characterizing the knee
-    of the Pareto curve based on normal-boundary intersection", Structural Optimization 18, 1999).
+    The knee is the point farthest from the hyperplane through the ends of the front: the one with the
+    smallest sum if every objective is mapped to [0, 1] over the front (Das, "On characterizing the knee of
+    the Pareto curve based on normal-boundary intersection", Structural Optimization 18, 1999).
     """
     values = front[list(objectives)].to_numpy(dtype=float)
     low, high = values.min(axis=0), values.max(axis=0)
@@ -88,20 +85,20 @@ def by_knee(front: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
 
 
 def knee(front: pd.DataFrame, objectives: Sequence[str]) -> "pd.Series[Any]":
-    """The row of a front, of one point or more, that `by_knee` puts first."""
+    """The knee of a front of one point or more, see `by_knee`."""
     return by_knee(front, objectives).iloc[0]
 
 
 def _successful(frame: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
     rows = frame[frame["status"] == "ok"]
-    lacking = rows[rows[list(objectives)].isna().any(axis=1)]
-    if not lacking.empty:
-        raise ValueError(f"{lacking['key'].iloc[0]} has no value for one of {', '.join(objectives)}")
+    incomplete = rows[rows[list(objectives)].isna().any(axis=1)]
+    if not incomplete.empty:
+        raise ValueError(f"{incomplete['key'].iloc[0]} has no value for one of {', '.join(objectives)}")
     return rows
 
 
 def _normalised(points: ArrayLike, objectives: Sequence[str], bounds: Bounds) -> np.ndarray:
-    """Points (rows, objectives) from their bounds to [0, 1]; raises ValueError for NaN."""
+    """Points (rows, objectives) mapped from their bounds to [0, 1]; raises ValueError for NaN."""
     low, high = np.array([bounds[name] for name in objectives], dtype=float).T
     scaled: np.ndarray = (np.asarray(points, dtype=float) - low) / np.where(high > low, high - low, 1.0)
     if np.isnan(scaled).any():
@@ -109,5 +106,5 @@ def _normalised(points: ArrayLike, objectives: Sequence[str], bounds: Bounds) ->
     return scaled
 
 
-def _covered(points: np.ndarray) -> float:
+def _hypervolume(points: np.ndarray) -> float:
     return float(moocore.hypervolume(points, ref=np.ones(points.shape[1])))

@@ -1,4 +1,4 @@
-"""Upper limits on objectives, as recipes and commands give them."""
+"""Upper limits on objectives, in recipes and on the command line."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
@@ -13,12 +13,12 @@ COSTS = tuple(name for name in OBJECTIVES if name != "error")
 
 
 def conditions(limits: Mapping[str, float]) -> str:
-    """Limits as text: `ops ≤ 20,000 and size_bits ≤ 25 kB`; empty without limits."""
+    """Limits as text, such as `ops ≤ 20,000 and size_bits ≤ 25 kB`; empty without limits."""
     return " and ".join(f"{name} ≤ {show(limit, OBJECTIVES[name].unit)}" for name, limit in limits.items())
 
 
 def _reader(known: Sequence[str]) -> Callable[[object], object]:
-    """A validator of limits on some objectives; each value is read in the unit of its objective."""
+    """A validator of limits on these objectives, which reads each value in the unit of its objective."""
 
     def read(limits: object) -> object:
         if not isinstance(limits, dict):

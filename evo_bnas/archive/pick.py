@@ -1,4 +1,4 @@
-"""One network out of all that were found: the most accurate within limits, without overstating accuracy."""
+"""The pick: the most accurate network within limits, with allowance for chance on a small search split."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,29 +9,30 @@ import pandas as pd
 
 from evo_bnas.archive.correct import unpack_correct
 from evo_bnas.archive.front import by_knee, front
+from evo_bnas.archive.limits import conditions
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.network.objectives import OBJECTIVES
 from evo_bnas.quantity import show
 
 # Level of McNemar's test: one standard error, the rule of Breiman et al., "Classification and Regression
-# Trees", 1984. At the usual 0.05 a few hundred images cannot tell two points of accuracy apart, and a pick
+# Trees", 1984. At the usual 0.05 a few hundred images cannot distinguish two points of accuracy, and a pick
 # would give them up for a cheaper network.
 ALPHA = 0.32
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """The picked network and why it was that one."""
+    """The picked network and the reason."""
 
     key: str
     objectives: Mapping[str, float]
-    order: tuple[str, ...]  # keys of all networks within the limits, the picked one first
-    equals: int  # networks that count as equally good, the picked one included
+    order: tuple[str, ...]  # keys of all networks within the limits, best first
+    equals: int  # number of networks that count as equally accurate, with the picked one
     reason: str  # a sentence
 
     @property
     def runner_up(self) -> str | None:
-        """The next in order; None where nothing else is within the limits."""
+        """The key of the second best; None if no other network is within the limits."""
         return self.order[1] if len(self.order) > 1 else None
 
 
@@ -43,96 +44,96 @@ def pick(
     knee: bool = False,
     objectives: Sequence[str] = ("error", "ops", "params"),
 ) -> Pick:
-    """The best network of an archive's frame under upper limits on any objectives.
+    """Pick a network from an archive's frame, within upper limits on any objectives.
 
-    Of the networks that McNemar's exact test cannot tell from the one of lowest error, the cheapest by ops
-    is taken: a search split is small, and the lowest of many errors is partly luck. `within` replaces the
-    test by an error, as a fraction, that may be given up; `knee` takes the bend of the front over
-    `objectives` instead. Raises UsageError for limits that nothing keeps to and for options that clash.
+    It is the cheapest by ops among those whose error McNemar's exact test cannot distinguish from the lowest:
+    on a small search split, the lowest of many errors is partly luck. With `within`, it is the cheapest
+    within this difference of error (a fraction) from the lowest; with `knee`, the knee of the front over
+    `objectives`. Raises UsageError if no network is within the limits, or for exclusive options.
     """
     if knee and within is not None:
         raise UsageError("knee and within are two ways to pick; use one of them")
     if within is not None and not within >= 0:
-        raise UsageError(f"within {within:g} is negative; write the error that may be given up, such as 0.01")
-    rows = admitted(frame, limits)
-    best = rows.sort_values(["error", "ops"], kind="stable").iloc[0]
-    scope = f"the {len(rows):,} networks{_conditions(limits)}"
+        raise UsageError(f"within {within:g} is negative; set a difference of error, such as 0.01")
+    rows = within_limits(frame, limits)
     if knee:
         order, equals = by_knee(front(rows, objectives), objectives), 1
-        reason = f"It is the knee of the front over {', '.join(objectives)} among {scope}."
-    elif within is not None:
-        order, equals = _cheapest_first(rows, rows["error"] <= best["error"] + within)
-        most = _percent(best["error"] + within)
-        reason = f"It is the cheapest of {equals} with an error of at most {most} among {scope}."
+        reason = f"It is the knee of the front over {', '.join(objectives)}"
     else:
-        order, equals = _cheapest_first(rows, _indistinguishable(rows, best))
-        reason = (
-            f"It is the cheapest of {equals} that an exact McNemar test (alpha {ALPHA}) cannot tell from the "
-            f"lowest error, {_percent(best['error'])}, among {scope}."
-            if equals > 1
-            else f"It has the lowest error, {_percent(best['error'])}, of {scope}."
-        )
-    chosen = order.iloc[0]
+        equal, reason = _indistinguishable(rows) if within is None else _close(rows, within)
+        order, equals = _best_first(rows, equal), int(equal.sum())
+    scope = f" with {conditions(limits)}" if limits else ""
+    picked = order.iloc[0]
     return Pick(
-        key=str(chosen["key"]),
-        objectives={name: float(chosen[name]) for name in OBJECTIVES if name in order.columns},
+        key=str(picked["key"]),
+        objectives={name: float(picked[name]) for name in OBJECTIVES if name in order.columns},
         order=tuple(order["key"]),
         equals=equals,
-        reason=reason,
+        reason=f"{reason} among the {len(rows):,} networks{scope}.",
     )
 
 
-def admitted(frame: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
-    """The successful rows under upper limits on any objectives; raises UsageError where there is none."""
+def within_limits(frame: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFrame:
+    """The successful rows of a frame within upper limits on any objectives; raises UsageError if none is."""
     for name in limits:
         if name not in OBJECTIVES:
             raise UsageError(f"limit {name!r}: unknown objective; {suggestion(name, OBJECTIVES)}")
     rows = frame[frame["status"] == "ok"]
     if rows.empty:
-        raise UsageError("no network has been scored; run the search first")
-    kept = rows
+        raise UsageError("no network is scored yet; run the search first")
+    within = rows
     for name, limit in limits.items():
         if name not in rows:
             raise UsageError(
-                f"limit {name!r}: was not measured; search with it among search.objectives in another run"
+                f"limit {name!r}: not measured; add it to search.objectives and search in another run"
             )
-        least = rows[name].min()
-        if not least <= limit:
+        lowest = rows[name].min()
+        if not lowest <= limit:
             unit = OBJECTIVES[name].unit
             raise UsageError(
-                f"no network found has {name} ≤ {show(limit, unit)}; the smallest has {show(least, unit)}: "
-                "raise the limit, or search on"
+                f"no scored network has {name} ≤ {show(limit, unit)}; the smallest has {show(lowest, unit)}: "
+                "raise the limit, or continue the search"
             )
-        kept = kept[kept[name] <= limit]
-    if kept.empty:
-        raise UsageError(
-            f"no network found keeps to all limits{_conditions(limits)}; raise one, or search on"
-        )
-    return kept
+        within = within[within[name] <= limit]
+    if within.empty:
+        raise UsageError(f"no scored network has {conditions(limits)}; raise a limit, or continue the search")
+    return within
 
 
-def _percent(error: float) -> str:
-    return f"{100 * error:.2f} %"
-
-
-def _conditions(limits: Mapping[str, float]) -> str:
-    terms = [f"{name} ≤ {show(limit, OBJECTIVES[name].unit)}" for name, limit in limits.items()]
-    return f" with {' and '.join(terms)}" if terms else ""
-
-
-def _cheapest_first(rows: pd.DataFrame, equal: "pd.Series[bool]") -> tuple[pd.DataFrame, int]:
-    """The equal ones by ops, then the others by error; and how many are equal."""
-    order = pd.concat(
+def _best_first(rows: pd.DataFrame, equal: "pd.Series[bool]") -> pd.DataFrame:
+    """Rows of equal accuracy by ops, then the others by error."""
+    return pd.concat(
         [
             rows[equal].sort_values(["ops", "error"], kind="stable"),
             rows[~equal].sort_values(["error", "ops"], kind="stable"),
         ]
     )
-    return order, int(equal.sum())
 
 
-def _indistinguishable(rows: pd.DataFrame, best: "pd.Series[Any]") -> "pd.Series[bool]":
-    """Which rows McNemar's exact test cannot tell from the best; without bits, those of the same error."""
+def _close(rows: pd.DataFrame, within: float) -> tuple["pd.Series[bool]", str]:
+    """The rows within a difference of error from the lowest, and the reason for picking among them."""
+    highest = rows["error"].min() + within
+    equal = rows["error"] <= highest
+    return equal, f"It is the cheapest of {equal.sum()} with an error of at most {_percent(highest)}"
+
+
+def _indistinguishable(rows: pd.DataFrame) -> tuple["pd.Series[bool]", str]:
+    """The rows that McNemar's exact test cannot distinguish from the best, and the reason as in `_close`.
+
+    Without correctness bits these are the rows of the same error.
+    """
+    best = rows.sort_values(["error", "ops"], kind="stable").iloc[0]
+    lowest = _percent(best["error"])
+    equal = _same_error(rows, best)
+    if equal.sum() == 1:
+        return equal, f"It has the lowest error, {lowest},"
+    return equal, (
+        f"It is the cheapest of {equal.sum()} that an exact McNemar test (alpha {ALPHA}) cannot distinguish "
+        f"from the lowest error, {lowest},"
+    )
+
+
+def _same_error(rows: pd.DataFrame, best: "pd.Series[Any]") -> "pd.Series[bool]":
     if not rows["correct"].all():
         same: pd.Series[bool] = rows["error"] == best["error"]
         return same
@@ -141,12 +142,17 @@ def _indistinguishable(rows: pd.DataFrame, best: "pd.Series[Any]") -> "pd.Series
     return pd.Series(equal, index=rows.index, dtype=bool)
 
 
-def _p_value(one: np.ndarray, other: np.ndarray) -> float:
-    """Two-sided, of the hypothesis that each of two classifiers is right as often where they differ.
+def _p_value(first: np.ndarray, second: np.ndarray) -> float:
+    """Two-sided p value that two classifiers are right equally often on the images where they differ.
 
     McNemar, "Note on the sampling error of the difference between correlated proportions", 1947.
     """
-    from scipy.stats import binomtest  # a second of import that packing bits need not pay
+    from scipy.stats import binomtest  # takes a second to import
 
-    better, worse = int((one & ~other).sum()), int((~one & other).sum())
-    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    total = only_first + only_second
+    return float(binomtest(only_first, total).pvalue) if total else 1.0
+
+
+def _percent(error: float) -> str:
+    return f"{100 * error:.2f} %"

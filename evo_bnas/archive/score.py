@@ -1,4 +1,4 @@
-"""What an evaluation returned."""
+"""The result of an evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What an evaluation of one architecture returned.
+    """The result of evaluating one architecture.
 
-    `objectives` is empty where the evaluation failed: a failure is a fact with a reason, never a number.
-    `correct` holds one bit an image of the search split (hexadecimal), for paired comparisons.
+    A failed evaluation has a reason and no objectives. `correct` holds one bit per image of the search split
+    (hexadecimal), for paired comparisons.
     """
 
     status: Literal["ok", "failed"]

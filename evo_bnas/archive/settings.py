@@ -10,7 +10,7 @@ from evo_bnas.quantity import Real
 
 
 class PickSettings(Settings):
-    """Which of the scored networks is picked."""
+    """How a network is picked among the scored ones."""
 
     limits: Limits = Field(default_factory=dict)
     within: Annotated[Real, Field(ge=0, lt=1)] | None = None  # the cheapest within this of the lowest error

@@ -11,7 +11,7 @@ import pandas as pd
 from evo_bnas.archive.archive import Archive
 from evo_bnas.archive.front import front, hypervolume, hypervolume_trace
 from evo_bnas.archive.journal import read
-from evo_bnas.archive.pick import Pick, admitted, pick
+from evo_bnas.archive.pick import Pick, pick, within_limits
 from evo_bnas.archive.ranking import Agreement, agreement, between_seeds
 from evo_bnas.errors import UsageError
 from evo_bnas.files.atomic import write_bytes
@@ -47,7 +47,7 @@ class Results:
         Raises UsageError if nothing is scored or within them.
         """
         search = self.run.recipe.search
-        return front(admitted(self.frame, search.limits), search.objectives)
+        return front(within_limits(self.frame, search.limits), search.objectives)
 
     @property
     def front_table(self) -> pd.DataFrame:

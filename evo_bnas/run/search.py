@@ -16,7 +16,7 @@ from evo_bnas.run.folder import Run
 from evo_bnas.run.outcomes import SearchOutcome
 from evo_bnas.run.results import Results, worst
 from evo_bnas.run.start import earlier_archives
-from evo_bnas.search import EXPLORERS, MODELLED, warm_start
+from evo_bnas.search import EXPLORERS, WITH_SURROGATE, warm_start
 from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.loop import search as search_loop
 from evo_bnas.search.problem import Problem
@@ -78,7 +78,7 @@ def _check_same_scores(run: Run, archive: Archive, scorer: SupernetEvaluator) ->
 
 def _write_rounds(run: Run, problem: Problem, archive: Archive) -> list[SurrogateQuality]:
     """Write and return the quality of the surrogate in every round."""
-    if run.recipe.search.explorer not in MODELLED:
+    if run.recipe.search.explorer not in WITH_SURROGATE:
         return []
     rounds = list(surrogate_qualities(problem, archive))
     if rounds:

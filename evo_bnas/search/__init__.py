@@ -1,4 +1,4 @@
-"""What to try next: explorers, from the archive of a search to its next proposals."""
+"""Explorers: which architectures to score next, given the archive of a search."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def _explorer(module: str, name: str) -> "Callable[[Problem, int], Explorer]":
-    # pymoo takes a second to import; whoever reads the names only does not pay for it.
+    # pymoo takes a second to import, which listing the names should not.
     def build(problem: "Problem", population: int) -> "Explorer":
         explorer: Explorer = getattr(import_module(f"{__name__}.{module}"), name)(problem, population)
         return explorer
@@ -31,5 +31,5 @@ EXPLORERS: "Mapping[str, Callable[[Problem, int], Explorer]]" = MappingProxyType
     }
 )
 
-# Those that propose what models of the error and of measured costs predict to be good.
-MODELLED = ("multi-population", "surrogate")
+# Explorers with a surrogate.
+WITH_SURROGATE = ("multi-population", "surrogate")

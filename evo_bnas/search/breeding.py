@@ -1,4 +1,4 @@
-"""Survival and mating of architectures: the two halves of NSGA-II.
+"""Survival and mating of architectures, the two halves of NSGA-II.
 
 Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE TEC 6(2), 2002.
 """

@@ -1,6 +1,7 @@
-"""Variation for genes, which are categories: pymoo's default operators act on their order and round.
+"""Operators for categorical genes.
 
-On genes of three options a rounded polynomial mutation changes nothing in 99.8 % of all cases.
+pymoo's default operators treat options as ordered numbers and round: on genes of three options a rounded
+polynomial mutation changes nothing in 99.8 % of all cases.
 """
 
 from typing import Any
@@ -11,9 +12,9 @@ from pymoo.core.population import Population
 
 
 def redraw(X: np.ndarray, sizes: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Each gene of each row with probability `share`, but at least one, takes another of its options.
+    """Change each gene of X (n, genes) with probability `share`, but at least one in each row.
 
-    `sizes` says how many options each gene has.
+    A changed gene takes one of its other options; `sizes` (genes,) are the numbers of options.
     """
     chosen = rng.random(X.shape) < share
     chosen[np.arange(len(X)), rng.integers(X.shape[1], size=len(X))] |= ~chosen.any(axis=1)
@@ -23,7 +24,7 @@ def redraw(X: np.ndarray, sizes: np.ndarray, share: float, rng: np.random.Genera
 
 
 class Redraw(Mutation):  # type: ignore[misc]  # pymoo is untyped
-    """`redraw` with probability 1 / number of genes; the problem's upper bounds say how many options."""
+    """`redraw` with probability 1 / genes; the upper bounds of the problem give the numbers of options."""
 
     def _do(
         self, problem: Any, X: np.ndarray, *_: Any, random_state: np.random.Generator, **__: Any
@@ -32,9 +33,9 @@ class Redraw(Mutation):  # type: ignore[misc]  # pymoo is untyped
 
 
 def by_rank_and_crowding(population: Population, pairs: np.ndarray, **_: Any) -> np.ndarray:
-    """The winner of each pair of indices: of lower rank, at equal rank of the less crowded."""
+    """The winner of each pair of indices (n, 2): of lower rank, or of larger crowding distance, (n,)."""
     rank, crowding = population.get("rank"), population.get("crowding")
-    one, other = pairs.T
-    wins = (rank[one] < rank[other]) | ((rank[one] == rank[other]) & (crowding[one] > crowding[other]))
-    winners: np.ndarray = np.where(wins, one, other)
+    first, second = pairs.T
+    equal, farther = rank[first] == rank[second], crowding[first] > crowding[second]
+    winners: np.ndarray = np.where((rank[first] < rank[second]) | (equal & farther), first, second)
     return winners

@@ -15,7 +15,7 @@ from evo_bnas.space.genes import Architecture, GeneSpace
 # Draws per sample. If none is within tight limits, one-gene moves lead from the last draw to within them.
 _DRAWS = 20
 # A search needs the costs of the same architectures in every round.
-_CACHED_COSTS = 1 << 16
+_CACHED_COSTS = 1 << 15
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def test_a_repeated_search_measures_nothing_again(searched: Run) -> None:
 
 
 def test_the_protocol_of_scores_with_a_latency_names_the_machine(searched: Run) -> None:
-    protocols = {score.protocol for _, score in read(searched.journal_file).scored}
+    protocols = {score.protocol for _, score in read(searched.journal_file, searched.space).scored}
     conditions = inputs.evaluator(searched).protocol
     assert protocols == {conditions.hash}
     assert conditions.host

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.archive.front import hypervolume
 from evo_bnas.archive.score import Score
 from evo_bnas.search import EXPLORERS
-from evo_bnas.search.explorer import Candidate
+from evo_bnas.search.explorer import Batch, Candidate, Explorer
 from evo_bnas.search.operators import by_rank_and_crowding, redraw
 from evo_bnas.search.problem import Problem
 from tests.support.synthetic import ELASTIC, OBJECTIVES, POPULATION, TINY, Synthetic, run
@@ -139,3 +140,32 @@ def test_tournaments_are_won_by_rank_then_by_crowding() -> None:
     population.set("crowding", np.array([0.1, 0.2, 9.0]))
     pairs = np.array([[0, 1], [1, 0], [1, 2], [2, 1]])
     assert by_rank_and_crowding(population, pairs).tolist() == [0, 0, 2, 2]
+
+
+class Repeating(Explorer):
+    """A rule that offers the same three networks again and again, the largest of the space among them."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem, start=2)
+
+    def _propose(self, archive: Archive, batch: Batch, rng: np.random.Generator) -> Iterator[Candidate]:
+        rule = np.random.default_rng(7)
+        offered = [ELASTIC.largest(), self._problem.sample(rule), self._problem.sample(rule)]
+        for _ in range(5):
+            yield from (Candidate(network, "rule") for network in offered)
+
+
+def test_a_rule_need_not_care_for_start_limits_repeats_or_number() -> None:
+    explorer, rng = Repeating(TIGHT), np.random.default_rng(0)
+
+    def origins(archive: Archive, n: int) -> list[str]:
+        candidates = explorer.propose(archive, n, rng)
+        assert len({candidate.architecture for candidate in candidates}) == n
+        assert all(TIGHT.feasible(candidate.architecture) for candidate in candidates)
+        return [candidate.origin for candidate in candidates]
+
+    assert origins(Archive(), 2) == ["start", "start"]
+    assert origins(Archive(), 3) == ["start", "start", "rule"]
+    archive = Archive()
+    archive.add_proposal(Proposal(0, TIGHT.smallest(), "start", 0))
+    assert origins(archive, 5) == ["start", "rule", "rule", "random", "random"]

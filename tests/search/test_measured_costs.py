@@ -12,7 +12,7 @@ from evo_bnas.archive.archive import Archive, Proposal
 from evo_bnas.archive.front import hypervolume
 from evo_bnas.archive.ranking import tau
 from evo_bnas.archive.score import Score
-from evo_bnas.search import EXPLORERS, MODELLED
+from evo_bnas.search import EXPLORERS, WITH_SURROGATE
 from evo_bnas.search.bins import Bins
 from evo_bnas.search.cost_model import cost_models, fit
 from evo_bnas.search.dominance import constrained_ranks
@@ -52,7 +52,7 @@ WORST = {"latency_ms": Timed(ELASTIC).score(ELASTIC.largest()).objectives["laten
 PROBLEM = Problem(ELASTIC, NAMES, worst=WORST)
 LIMITED = Problem(ELASTIC, NAMES, {"latency_ms": LIMIT}, worst=WORST)
 
-by_model = pytest.mark.parametrize("name", MODELLED)
+by_model = pytest.mark.parametrize("name", WITH_SURROGATE)
 
 
 def scored(n: int, *, noise: bool = False) -> Archive:
@@ -197,7 +197,7 @@ def test_most_late_proposals_keep_to_a_limit_on_latency(name: str, tmp_path: Pat
     assert kept(LIMITED) > 0.75 > 0.6 > kept(PROBLEM)
 
 
-@pytest.mark.parametrize("name", ["aging", "nsga2", *MODELLED])
+@pytest.mark.parametrize("name", ["aging", "nsga2", *WITH_SURROGATE])
 def test_a_limit_that_no_network_meets_draws_the_search_towards_it(name: str, tmp_path: Path) -> None:
     problem = Problem(ELASTIC, NAMES, {"latency_ms": 0.01}, max_error=0.5)
     archive = search(tmp_path / "j", problem, name, 36)

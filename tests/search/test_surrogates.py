@@ -111,7 +111,7 @@ def test_a_thinned_sample_keeps_the_scores_of_this_search() -> None:
 
 
 def test_the_number_of_pairs_is_limited() -> None:
-    pairs = worse_and_better(separable(400), np.random.default_rng(0), most=500)
+    pairs = worse_and_better(separable(400), np.random.default_rng(0), size=500)
     assert 400 < len(pairs) <= 500
     assert (pairs[:, 0] != pairs[:, 1]).all()
 

@@ -25,7 +25,7 @@ def print_ranking(run: Run, results: RankingResults, requested: int) -> None:
     print_table(["ranked by", "tau", "Spearman", "tau in bands", *regrets], rows, left=["ranked by"])
     say()
     bands = [
-        [f"{show(b.least_ops)} to {show(b.most_ops)}", str(b.networks), str(b.tau)] for b in agreement.bands
+        [f"{show(b.min_ops)} to {show(b.max_ops)}", str(b.networks), str(b.tau)] for b in agreement.bands
     ]
     print_table(["band of ops", "networks", "tau of the supernet"], bands, left=["band of ops"])
     say("\n" + "\n".join(_sentences(results)))

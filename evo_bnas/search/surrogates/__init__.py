@@ -1,4 +1,4 @@
-"""Models that rank architectures by the errors that others were measured to have."""
+"""Surrogates: models that rank architectures, fitted to measured errors of others."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -10,7 +10,7 @@ import numpy as np
 def loss(scores: np.ndarray, pairs: np.ndarray) -> tuple[float, np.ndarray]:
     """Mean negative log-likelihood of pairs (k, 2) of worse and better, and its gradient by score (n,).
 
-    Both are 0 where there is no pair.
+    Both are 0 without pairs.
     """
     if not len(pairs):
         return 0.0, np.zeros_like(scores)

@@ -1,6 +1,6 @@
-"""Which of the cheap surrogates to trust with a sample: the one that ranks best what it has not seen.
+"""The choice of a surrogate by cross-validation.
 
-The switching of NSGANetV2 (Lu et al., ECCV 2020), with pairwise models.
+The adaptive switching of NSGANetV2 (Lu et al., ECCV 2020), with pairwise models.
 """
 
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from evo_bnas.search.surrogates.model import Model, Sample, Surrogate
 from evo_bnas.search.surrogates.pair_bt import pair_bt
 from evo_bnas.search.surrogates.pair_linear import pair_linear
 
-# Of equal ones the first, which is the simpler.
+# The simpler comes first, since the first of equally good surrogates is chosen.
 CHEAP: Mapping[str, Surrogate] = MappingProxyType({"pair-linear": pair_linear, "pair-bt": pair_bt})
 
-# Ranking more networks takes longer and hardly says more about which model is better.
-_MOST = 200
+# More networks take longer and hardly change the choice.
+_MAX_NETWORKS = 200
 
 
 def choose(
     among: Mapping[str, Surrogate], sample: Sample, rng: np.random.Generator
 ) -> tuple[str, np.ndarray]:
-    """The surrogate with the greatest mean less deviation of tau over folds, and its tau on each (folds,).
+    """The surrogate with the largest mean minus standard deviation of tau over folds, and its taus (folds,).
 
-    All see the same folds, of at most 200 networks.
+    All get the same folds, of at most 200 networks.
     """
-    sample = sample.thinned(_MOST, rng)
+    sample = sample.thinned(_MAX_NETWORKS, rng)
     folds = int(rng.integers(2**32))
     taus = {
         name: cross_validated(surrogate, sample, np.random.default_rng(folds))
@@ -38,6 +38,6 @@ def choose(
 
 
 def auto(sample: Sample, rng: np.random.Generator) -> Model:
-    """The one of `CHEAP` that is chosen for this sample, fitted to all of it."""
+    """The surrogate of `CHEAP` that is chosen for a sample, fitted to all of it."""
     name, _ = choose(CHEAP, sample, rng)
     return CHEAP[name](sample, rng)

@@ -1,10 +1,10 @@
-"""What remains to be said where a sample tells nothing apart."""
+"""The model of a sample without differences."""
 
 import numpy as np
 
 
 class Constant:
-    """Equal scores for all."""
+    """Gives all networks the same score."""
 
     def score(self, features: np.ndarray) -> np.ndarray:
         return np.zeros(len(features))

@@ -1,4 +1,4 @@
-"""How well a surrogate ranks networks that it has not seen."""
+"""Cross-validation: how well a surrogate ranks networks that it was not fitted to."""
 
 import numpy as np
 
@@ -9,15 +9,15 @@ FOLDS = 5
 
 
 def kendall(score: np.ndarray, error: np.ndarray) -> float:
-    """Kendall's tau-b of scores and errors (n,), in [-1, 1]; 0 where either tells nothing apart.
+    """Kendall's tau-b of scores and errors (n,), in [-1, 1]; 0 if all of either are equal.
 
-    In time and memory n².
+    Takes time and memory n².
     """
     return tau(score, error) or 0.0
 
 
 def chance(n: int) -> float:
-    """The standard deviation of tau where n networks, 2 or more, are ranked by chance.
+    """The standard deviation of tau if n networks, 2 or more, are ranked at random.
 
     Kendall, "A new measure of rank correlation", Biometrika 30, 1938.
     """
@@ -25,9 +25,9 @@ def chance(n: int) -> float:
 
 
 def cross_validated(surrogate: Surrogate, sample: Sample, rng: np.random.Generator) -> np.ndarray:
-    """Tau on each of five folds (5,), ranked by a model that was fitted to the other four.
+    """Tau on each of five folds (5,), of a model fitted to the other four.
 
-    What an earlier search measured helps to fit, and is never ranked.
+    Networks of an earlier search are used to fit, but are in no fold.
     """
     fold = np.where(sample.earlier, FOLDS, rng.permutation(len(sample)) % FOLDS)
     taus = np.zeros(FOLDS)

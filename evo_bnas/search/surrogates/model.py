@@ -1,4 +1,4 @@
-"""What every surrogate is: measured networks in, a ranking of others out."""
+"""The interface of surrogates: fitted to measured networks, they rank others."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,39 +8,39 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Measured networks."""
+    """Measured networks, the training data of a surrogate."""
 
     features: np.ndarray  # (n, d)
     error: np.ndarray  # (n,) fraction
     noise: np.ndarray  # (n,) standard deviation of the error
-    # (n,) bool: with other weights, in an earlier search; such errors compare with each other alone.
+    # (n,) bool: measured by an earlier search with other weights; comparable only with each other.
     earlier: np.ndarray
 
     def __len__(self) -> int:
         return len(self.error)
 
     def rows(self, index: np.ndarray) -> "Sample":
-        """The networks of these indices, or of this mask."""
+        """The networks at these indices, or where this mask is true."""
         return Sample(self.features[index], self.error[index], self.noise[index], self.earlier[index])
 
-    def thinned(self, most: int, rng: np.random.Generator) -> "Sample":
-        """All of them, or `most` drawn without replacement, those of an earlier search last."""
-        if len(self) <= most:
+    def thinned(self, size: int, rng: np.random.Generator) -> "Sample":
+        """At most `size` networks, drawn without replacement; networks of this search are preferred."""
+        if len(self) <= size:
             return self
         order = rng.permutation(len(self))
         order = order[np.argsort(self.earlier[order], kind="stable")]
-        return self.rows(np.sort(order[:most]))
+        return self.rows(np.sort(order[:size]))
 
 
 class Model(Protocol):
     """A fitted surrogate."""
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """A number for each row of features (m, d), lower for a network of lower error; no error itself."""
+        """Scores (m,) of rows of features (m, d): a lower score predicts a lower error, in no unit."""
 
 
 class Surrogate(Protocol):
-    """Equal samples and generator states give models that score alike."""
+    """Fits models; equal samples and generator states give equal scores."""
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Model:
-        """Fit to a sample of any size; one that tells nothing apart gives equal scores."""
+        """Fit to a sample of any size; equal errors give equal scores."""

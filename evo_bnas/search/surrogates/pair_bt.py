@@ -1,7 +1,7 @@
-"""A small network whose scores explain pairwise comparisons best.
+"""A Bradley-Terry model of pairwise comparisons whose scores come from a small perceptron.
 
-p(a worse than b) = sigmoid(s(a) - s(b)) with s a perceptron of one hidden layer: a Bradley-Terry model of
-features, antisymmetric by construction (RankNet: Burges et al., ICML 2005).
+p(a worse than b) = sigmoid(s(a) - s(b)) with s a perceptron of one hidden layer: antisymmetric by
+construction (RankNet: Burges et al., ICML 2005).
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from evo_bnas.search.surrogates.pairs import worse_and_better
 _HIDDEN = 32
 _DECAY = 1e-3
 _ITERATIONS = 50
-# Training time grows with the networks, and a thousand tell of any region what there is to know.
-_MOST = 1_000
+# Training time grows with the networks, and more than a thousand hardly improve the fit.
+_MAX_NETWORKS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Perceptron:
-    """Scores of a network with one hidden layer; without an output bias, since only differences count."""
+    """A network with one hidden layer; without an output bias, since only differences of scores matter."""
 
     hidden: np.ndarray  # (d, hidden)
     bias: np.ndarray  # (hidden,)
@@ -29,12 +29,12 @@ class Perceptron:
 
     @classmethod
     def of(cls, parameters: np.ndarray, inputs: int) -> "Perceptron":
-        """The network of flat parameters."""
+        """The network with these flat parameters."""
         hidden, bias, output = np.split(parameters, [inputs * _HIDDEN, (inputs + 1) * _HIDDEN])
         return cls(hidden.reshape(inputs, _HIDDEN), bias, output)
 
     def activations(self, features: np.ndarray) -> np.ndarray:
-        """What the hidden layer gives (m, hidden)."""
+        """Outputs of the hidden layer, (m, hidden)."""
         return np.asarray(np.tanh(features @ self.hidden + self.bias))
 
     def score(self, features: np.ndarray) -> np.ndarray:
@@ -43,10 +43,10 @@ class Perceptron:
 
 
 def pair_bt(sample: Sample, rng: np.random.Generator) -> Perceptron:
-    """Fit by L-BFGS with weight decay, from weights drawn by `rng`."""
+    """Fit by L-BFGS with weight decay, from random initial weights."""
     from scipy.optimize import minimize
 
-    sample = sample.thinned(_MOST, rng)
+    sample = sample.thinned(_MAX_NETWORKS, rng)
     pairs = worse_and_better(sample, rng)
     inputs = sample.features.shape[1]
 
@@ -60,5 +60,5 @@ def pair_bt(sample: Sample, rng: np.random.Generator) -> Perceptron:
 
     scale = np.repeat([inputs**-0.5, _HIDDEN**-0.5], [(inputs + 1) * _HIDDEN, _HIDDEN])
     start = scale * rng.standard_normal(len(scale))
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
-    return Perceptron.of(found.x, inputs)
+    fitted = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    return Perceptron.of(fitted.x, inputs)

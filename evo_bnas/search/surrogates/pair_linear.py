@@ -1,6 +1,6 @@
-"""Logistic regression on differences of features: which of two networks is worse.
+"""Logistic regression of which network of a pair is worse, on differences of features.
 
-p(a worse than b) = sigmoid(w · (a - b)), so p(a, b) + p(b, a) = 1 by construction, and w · a ranks.
+p(a worse than b) = sigmoid(w · (a - b)), so p(a, b) + p(b, a) = 1 by construction, and w · a is a score.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from evo_bnas.search.surrogates.bradley_terry import loss
 from evo_bnas.search.surrogates.model import Sample
 from evo_bnas.search.surrogates.pairs import worse_and_better
 
-# Ridge on the weights, relative to the mean loss of a pair.
+# Ridge penalty on the weights, relative to the mean loss of a pair.
 _DECAY = 1e-3
 _ITERATIONS = 100
 
@@ -28,16 +28,16 @@ class Linear:
 
 
 def pair_linear(sample: Sample, rng: np.random.Generator) -> Linear:
-    """Fit by L-BFGS; deterministic but for the draw of the pairs."""
+    """Fit by L-BFGS; only the draw of pairs is random."""
     from scipy.optimize import minimize
 
     pairs = worse_and_better(sample, rng)
 
     def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        # Scores first, differences then: n rows are multiplied instead of all their pairs.
+        # Scores before differences: a product of n rows instead of one row for each pair.
         value, slope = loss(sample.features @ weights, pairs)
         return value + _DECAY * weights @ weights, slope @ sample.features + 2 * _DECAY * weights
 
     start = np.zeros(sample.features.shape[1])
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
-    return Linear(found.x)
+    fitted = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    return Linear(fitted.x)

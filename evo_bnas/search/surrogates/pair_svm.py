@@ -1,10 +1,10 @@
 """A support vector machine over concatenated pairs: the comparison model of SMEM-NAS.
 
 arXiv 2407.15600 has no public code; this is a reconstruction from its abstract, which names the classifier,
-the concatenation and the pairs of n networks. Chosen here: radial basis functions at scikit-learn's default
-width, antisymmetry by asking in both orders, and as the score of a network its mean margin of being worse
-than references spread over the measured errors. A query costs milliseconds a network, a thousand times what
-`pair-linear` takes.
+the concatenation and the pairs of n networks. We chose radial basis functions of scikit-learn's default
+width, antisymmetry by averaging over both orders, and as the score of a network its mean margin of being
+worse than references spread over the measured errors. A prediction takes milliseconds per network, a thousand
+times as long as with `pair-linear`.
 """
 
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from evo_bnas.search.surrogates.model import Model, Sample
 from evo_bnas.search.surrogates.pairs import worse_and_better
 
 _REFERENCES = 40
-# Training time grows with the square of the pairs; each stands in the training set in both orders.
+# Training time grows with the square of the pairs; the training set has each pair in both orders.
 _PAIRS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Comparator:
-    """A classifier of pairs, and the measured networks that others are compared with."""
+    """A classifier of pairs, with measured networks to compare others with."""
 
     classifier: Any  # of scikit-learn, which is untyped
     references: np.ndarray  # (r, d)
 
-    def margin(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """How surely each row of `one` is worse than that of `other` (k,); negated for the two exchanged."""
-        forth = self.classifier.decision_function(np.hstack([one, other]))
-        back = self.classifier.decision_function(np.hstack([other, one]))
-        margins: np.ndarray = (forth - back) / 2
+    def margin(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """The margin (k,) by which each row of `first` is worse than that of `second`; antisymmetric."""
+        forwards = self.classifier.decision_function(np.hstack([first, second]))
+        backwards = self.classifier.decision_function(np.hstack([second, first]))
+        margins: np.ndarray = (forwards - backwards) / 2
         return margins
 
     def score(self, features: np.ndarray) -> np.ndarray:
@@ -44,10 +44,10 @@ class Comparator:
 
 
 def pair_svm(sample: Sample, rng: np.random.Generator) -> Model:
-    """Fit to pairs drawn by `rng`; deterministic otherwise."""
+    """Fit to pairs; only their draw is random."""
     from sklearn.svm import SVC
 
-    pairs = worse_and_better(sample, rng, most=_PAIRS)
+    pairs = worse_and_better(sample, rng, size=_PAIRS)
     if not len(pairs):
         return Constant()
     worse, better = sample.features[pairs[:, 0]], sample.features[pairs[:, 1]]
