@@ -5,7 +5,7 @@ median and quartiles over seeds. All variants have the same seeds, batches and b
 """
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from analysis.shared.regression import ridge
 from analysis.shared.result import Result
 from analysis.shared.study import Study, refuse_unknown
 from analysis.shared.trial import Trial, searched
-from evo_bnas.archive.archive import Archive, Proposal
+from evo_bnas.archive.archive import Archive
 from evo_bnas.evaluate.table import load_table
-from evo_bnas.search.explorer import Batch, Draft, Explorer
+from evo_bnas.search.explorer import Batch, Candidate, Explorer
 from evo_bnas.search.local_search import LocalSearch
 from evo_bnas.search.multi_population import MultiPopulation
 from evo_bnas.search.problem import Problem
@@ -30,25 +30,22 @@ from evo_bnas.search.surrogates import SURROGATES
 _POPULATION, _BATCH = 20, 8
 
 
-class UniformStart:
+class UniformStart(SurrogateSearch):
     """A surrogate search whose first networks have uniformly drawn genes instead of spread-out costs."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._explorer = SurrogateSearch(problem, _POPULATION)
+        super().__init__(problem, _POPULATION)
 
-    def propose(
-        self, archive: Archive, pending: Sequence[Proposal], n: int, rng: np.random.Generator
-    ) -> list[Draft]:
+    def propose(self, archive: Archive, n: int, rng: np.random.Generator) -> list[Candidate]:
         missing = _POPULATION - len(archive.proposals)
         if missing <= 0:
-            return self._explorer.propose(archive, pending, n, rng)
+            return super().propose(archive, n, rng)
         batch = Batch(self._problem, archive, min(n, missing))
-        batch.add(self._problem.smallest(), "start")
-        batch.add(self._problem.largest(), "start")
-        while not batch.full:
-            batch.add(self._problem.space.sample(rng), "start")
-        return batch.drafts
+        for end in (self._problem.smallest(), self._problem.largest()):
+            batch.add(Candidate(end, "start"))
+        while batch.missing:
+            batch.add(Candidate(self._problem.space.sample(rng), "start"))
+        return batch.candidates
 
 
 def _only(name: str) -> Callable[[Problem, int], Explorer]:

@@ -51,8 +51,8 @@ def _whole(run: Run) -> dict[str, Any]:
         "minutes": minutes,
         "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "pick": {
-            "ops": picked.cost.ops,
-            "size_bits": picked.cost.size_bits,
+            "ops": picked.cost["ops"],
+            "size_bits": picked.cost["size_bits"],
             "search_error": picked.supernet_search_error,
             "inherited_test_error": picked.inherited_test_error,
             "test_error": picked.test_error,

@@ -28,10 +28,10 @@ from evo_bnas.space.catalogue import load
 from evo_bnas.supernet.samplers import uniform
 from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
 from evo_bnas.train.ranks import ALONE, Ranks
 from evo_bnas.train.settings import AugmentationSettings, TrainingSettings
-from evo_bnas.train.supernet import train_supernet
+from evo_bnas.train.stage import Stage
+from evo_bnas.train.supernet import SupernetTraining
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ def learner(work: Work, ranks: Ranks, threads: int, folder: Path) -> Callable[[]
     seeds = count()
 
     def turn() -> None:
-        schedule = Schedule(TrainingSettings(epochs=1, batch=work.batch), 1, next(seeds), augment)
+        stage = Stage("ranks", TrainingSettings(epochs=1, batch=work.batch), next(seeds), augment)
         checkpoint = Checkpoint(folder / f"{ranks.rank}-of-{ranks.count}.safetensors")
-        train_supernet(supernet, images, schedule, uniform, checkpoint=checkpoint, ranks=ranks)
+        SupernetTraining(supernet, images, stage, uniform).run(checkpoint, ranks=ranks)
         checkpoint.remove()
 
     return turn

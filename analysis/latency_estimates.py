@@ -16,7 +16,7 @@ from analysis.shared.markdown import percent, quartiles, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
 from analysis.shared.study import Study
-from evo_bnas.archive.ranking import LEAST
+from evo_bnas.archive.ranking import MIN_NETWORKS
 from evo_bnas.errors import UsageError
 from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.packed.latency import LatencyMeter
@@ -43,10 +43,10 @@ def options(parser: ArgumentParser) -> None:
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     """What estimates are worth and how far repeated measurements are apart, by space."""
     for fitted in options.fitted:
-        if not LEAST <= fitted <= options.networks - LEAST:
+        if not MIN_NETWORKS <= fitted <= options.networks - MIN_NETWORKS:
             raise UsageError(
-                f"--fitted {fitted}: fit at least {LEAST} of the {options.networks} networks, and leave at "
-                f"least {LEAST} to predict"
+                f"--fitted {fitted}: fit at least {MIN_NETWORKS} of the {options.networks} networks, and leave at "
+                f"least {MIN_NETWORKS} to predict"
             )
     if options.splits < 1:
         raise UsageError(f"--splits {options.splits}: needs 1 split or more")

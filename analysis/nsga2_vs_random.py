@@ -51,7 +51,7 @@ class Cached:
 def trace(problem: Problem, name: str, evaluator: Evaluator, evaluations: int, seed: int) -> list[float]:
     """Normalised hypervolume after every evaluation of a search."""
     settings = SearchSettings()
-    with TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
+    with TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl", problem.space) as journal:
         search(
             problem,
             EXPLORERS[name](problem, settings.population),

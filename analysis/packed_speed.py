@@ -25,9 +25,10 @@ from analysis.shared.timing import milliseconds, race, ratio
 from evo_bnas.network.cost import cost
 from evo_bnas.packed.calibrate import calibrate_packed
 from evo_bnas.packed.compile import compile_network
+from evo_bnas.packed.llvm import TILE
 from evo_bnas.packed.program import Program
 from evo_bnas.packed.stem import trunk
-from evo_bnas.packed.vectors import BLOCK_BYTES, TILE, multiply
+from evo_bnas.packed.vectors import BLOCK_BYTES, multiply
 from evo_bnas.space.catalogue import load
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
@@ -115,7 +116,7 @@ def _ratios(seconds: dict[str, np.ndarray], batch: int) -> dict[str, Any]:
 def _count(words, weights, counts, times):  # type: ignore[no-untyped-def]
     depth, lanes = words.size // TILE, counts.size // TILE
     for _ in range(times):
-        multiply(words, 0, 1, TILE, TILE, depth, weights, 0, counts, 0, lanes)  # type: ignore[call-arg]
+        multiply(words, 0, 1, TILE, TILE, depth, weights, 0, counts, 0, lanes)
 
 
 def _limits(turns: int) -> tuple[float, float]:

@@ -59,12 +59,12 @@ def archive_of(problem: Problem, size: int) -> Archive:
     archive, error = Archive(), MadeUpErrors(problem.space)
     while len(archive.proposals) < size:
         network = problem.sample(rng)
-        if network.key in archive.keys:
+        if network in archive.architectures:
             continue
         noisy = float(np.clip(error(network) + rng.normal(0, _NOISE), 0, 1))
         id = len(archive.proposals)
-        archive.propose(Proposal(id, network.key, "made up", id))
-        archive.answer(id, Score("ok", {"error": noisy, **problem.costs(network)}))
+        archive.add_proposal(Proposal(id, network, "made up", id))
+        archive.add_score(id, Score("ok", {"error": noisy, **problem.costs(network)}))
     return archive
 
 
@@ -78,11 +78,11 @@ def _milliseconds(problem: Problem, name: str, archive: Archive, batch: int, rou
     taken = []
     explorer = EXPLORERS[name](problem, _POPULATION)
     # In a search, an explorer has seen all but the last batch of the archive in an earlier round.
-    explorer.propose(archive, [], batch, np.random.default_rng(rounds))
+    explorer.propose(archive, batch, np.random.default_rng(rounds))
     for number in range(rounds):
         begin = process_time()
-        drafts = explorer.propose(archive, [], batch, np.random.default_rng(number))
-        taken.append(1e3 * (process_time() - begin) / len(drafts))
+        candidates = explorer.propose(archive, batch, np.random.default_rng(number))
+        taken.append(1e3 * (process_time() - begin) / len(candidates))
     return min(taken)
 
 

@@ -23,6 +23,7 @@ from evo_bnas.cluster.session import connected
 from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.evaluate.table import Table
 from evo_bnas.space.genes import Architecture
+from evo_bnas.space.table import TableSpace
 
 TARGET = 1_000  # scores a second
 
@@ -40,8 +41,10 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     journal = parts.folder / "journal.jsonl"
     journal.unlink(missing_ok=True)  # of an interrupted run
     genes = islice(product(range(_OPTIONS), repeat=_GENES), options.scores)
-    networks = [Architecture(row, "-".join(map(str, row))) for row in genes]
-    table = Table({network.key: {"error": 0.5, "ops": 1.0, "params": 1.0} for network in networks})
+    scores = {"error": 0.5, "ops": 1.0, "params": 1.0}
+    space = TableSpace("listed", [(tuple(map(str, row)), scores) for row in genes])
+    networks = list(space.enumerate())
+    table = Table(space.scores)
     settings = EngineSettings(workers=options.actors, cpus=0.01)
     begin = perf_counter()
     with connected(settings) as session, RayEngine(table, session, settings) as engine:
@@ -49,7 +52,7 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
         while not engine.poll():
             pass
         started = perf_counter()
-        groups = _drain(engine, networks[1:], journal)
+        groups = _drain(engine, space, networks[1:], journal)
         seconds = perf_counter() - started
     taken = len(networks) - 1
     return {
@@ -61,20 +64,20 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     }
 
 
-def _drain(engine: RayEngine, networks: Sequence[Architecture], path: Path) -> int:
+def _drain(engine: RayEngine, space: TableSpace, networks: Sequence[Architecture], path: Path) -> int:
     """Keep the engine at its capacity; returns how many groups of scores were written."""
     groups = done = 0
-    with Journal(path) as journal:
+    with Journal(path, space) as journal:
         while done < len(networks):
             proposed = len(journal.archive.proposals)
             room = min(engine.capacity - (proposed - done), len(networks) - proposed)
             if room > 0:
                 new = networks[proposed : proposed + room]
-                journal.propose([Proposal(proposed + n, a.key, "listed", done) for n, a in enumerate(new)])
+                journal.add_proposals([Proposal(proposed + n, a, "listed", done) for n, a in enumerate(new)])
                 for n, network in enumerate(new):
                     engine.submit(proposed + n, network)
             if scores := engine.poll():
-                journal.answer(scores)
+                journal.add_scores(scores)
                 groups += 1
                 done += len(scores)
     return groups

@@ -14,23 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from evo_bnas.train.retrain import retrain
 
 from analysis.shared.markdown import percent, table
 from analysis.shared.parts import Parts
 from analysis.shared.result import Result
 from analysis.shared.study import Study
 from evo_bnas.archive.journal import Journal
-from evo_bnas.binary.execute import BINARY
 from evo_bnas.binary.network import Network
 from evo_bnas.data.dataset import Dataset, Images, load
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.evaluate.engine import InProcess
 from evo_bnas.evaluate.protocol import EvaluationProtocol
-from evo_bnas.evaluate.standalone import StandAlone
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
 from evo_bnas.files.atomic import file_name, write_bytes
 from evo_bnas.files.shipped import shipped
-from evo_bnas.progress import silent
 from evo_bnas.search.design import Design
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
@@ -38,9 +35,10 @@ from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
+from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, torch_seed
 from evo_bnas.train.settings import TrainingSettings
+from evo_bnas.train.stage import Stage
 
 _BATCH = 128  # of calibration and scoring
 
@@ -51,7 +49,7 @@ class Task:
 
     space: Space
     dataset: Dataset
-    schedule: Schedule
+    stage: Stage
 
     @property
     def unseen(self) -> Images:
@@ -60,7 +58,7 @@ class Task:
 
     def errors(self, folder: Path) -> dict[str, float]:
         """The error of every network by key; what the folder's journal holds is not trained again."""
-        seed = self.schedule.seed
+        seed = self.stage.seed
         networks = list(self.space.enumerate())
         protocol = EvaluationProtocol(
             data=self.dataset.fingerprint,
@@ -70,17 +68,18 @@ class Task:
             threads=torch.get_num_threads(),
             device="cpu",
         )
-        scorer = StandAlone(
+        scorer = StandaloneEvaluator(
             self.space,
             partial(self._trained, folder),
             search=self.unseen,
             protocol=protocol,
             training=self.settings,
         )
-        with Journal(folder / f"seed{seed}.jsonl") as journal:
+        with Journal(folder / f"seed{seed}.jsonl", self.space) as journal:
+            problem = Problem(self.space, ("error", "ops"))
             search(
-                Problem(self.space, ("error", "ops"), {}),
-                Design(networks),
+                problem,
+                Design(problem, networks),
                 InProcess(scorer),
                 journal,
                 evaluations=len(networks),
@@ -92,23 +91,14 @@ class Task:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of a training as JSON values."""
-        return self.schedule.settings.model_dump(mode="json") | {"seed": self.schedule.seed}
+        return self.stage.settings.model_dump(mode="json") | {"seed": self.stage.seed}
 
     def _trained(self, folder: Path, architecture: Architecture, _: str) -> Network:
         """A network trained from scratch or from its checkpoint, and calibrated."""
-        seed = self.schedule.seed
+        seed = self.stage.seed
         network = Network(self.space.draw(architecture), seed=torch_seed(seed, Stream.WEIGHTS))
         checkpoint = Checkpoint(folder / f"{file_name(f'seed{seed}-{architecture.key}')}.safetensors")
-        retrain(
-            network,
-            self.dataset.train,
-            self.schedule,
-            stage="alone",
-            mode=BINARY,
-            precision="float32",
-            checkpoint=checkpoint,
-            report=silent,
-        )
+        train_network(network, self.dataset.train, self.stage, checkpoint=checkpoint)
         checkpoint.remove()
         network.set_statistics(calibrate(network.run, self.dataset.train, _BATCH))
         return network.eval()
@@ -128,10 +118,10 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
     dataset = load(DataSettings(name=options.data), seed=0)
     space = catalogue.load(options.space).fit(dataset.image, len(dataset.classes))
-    schedule = Schedule(TrainingSettings(epochs=options.epochs, batch=64, lr=1e-2), options.epochs, 0)
-    task = Task(space, dataset, schedule)
+    stage = Stage("alone", TrainingSettings(epochs=options.epochs, batch=64, lr=1e-2), 0)
+    task = Task(space, dataset, stage)
     by_seed = {
-        seed: replace(task, schedule=replace(schedule, seed=seed)).errors(parts.folder)
+        seed: replace(task, stage=replace(stage, seed=seed)).errors(parts.folder)
         for seed in range(options.seeds)
     }
     options.out.mkdir(parents=True, exist_ok=True)

@@ -125,7 +125,7 @@ def simulate(explorer: str, workers: int, seed: int) -> Outcome:
     durations = (MEAN * draws).tolist()
     problem = Problem(SPACE, OBJECTIVES)
     engine = Virtual(workers, durations)
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl", SPACE) as journal:
         search(
             problem,
             EXPLORERS[explorer](problem, _POPULATION),

@@ -9,7 +9,8 @@ from torch import Tensor
 from evo_bnas.binary.execute import operate
 from evo_bnas.binary.fold import Tensors, fold
 from evo_bnas.binary.network import Network
-from evo_bnas.network.blueprint import Blueprint, Node, tensors
+from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.network.node import Node, tensors
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from evo_bnas.binary.execute import operate
 from evo_bnas.binary.fold import NORM_EPS, Tensors
-from evo_bnas.network.blueprint import Node
+from evo_bnas.network.node import Node
 from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.supernet import Supernet
 

@@ -8,27 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from evo_bnas.train.retrain import retrain
 
 from analysis.shared.weight_sharing import SHARINGS
 from evo_bnas.binary.execute import Mode
 from evo_bnas.binary.network import Network
 from evo_bnas.binary.sign import SignGradient
+from evo_bnas.binary.weights import Weights
 from evo_bnas.data.dataset import Dataset, load
 from evo_bnas.data.settings import DataSettings
-from evo_bnas.evaluate.supernet import classified, error_of
-from evo_bnas.progress import silent
+from evo_bnas.evaluate.supernet import correctly_classified, error_of
 from evo_bnas.space import catalogue
 from evo_bnas.space.genes import Architecture, Space
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.samplers import SAMPLERS
 from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
-from evo_bnas.train.loop import Schedule
+from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, generator, torch_seed
 from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.supernet import train_supernet
-from evo_bnas.train.teacher import Teacher
+from evo_bnas.train.stage import Stage
+from evo_bnas.train.supernet import SupernetTraining
+from evo_bnas.train.teacher import NO_TEACHER, InPlaceTeacher, NetworkTeacher, Teacher
 
 SPACE = "tiny-8"
 
@@ -58,9 +58,10 @@ def train(way: Way, calibrations: Sequence[int], seed: int, seconds: float, scra
     teacher = _teacher(way, space, dataset, scratch)
     epochs = _epochs(way, space, dataset, teacher, seconds * way.budget, scratch)
     real = round(epochs * way.real_share)
-    for weights, share in (("real", real), ("binary", epochs - real)):
+    stages: tuple[tuple[Weights, int], ...] = (("real", real), ("binary", epochs - real))
+    for weights, share in stages:
         if share:
-            _train(way, supernet, dataset, teacher, _schedule(share, seed), weights == "real", scratch)
+            _train(way, supernet, dataset, teacher, _stage(way, weights, share, seed), scratch)
     networks = list(space.enumerate())
     return {
         "epochs": epochs,
@@ -70,14 +71,12 @@ def train(way: Way, calibrations: Sequence[int], seed: int, seconds: float, scra
     }
 
 
-def _epochs(
-    way: Way, space: Space, dataset: Dataset, teacher: Teacher | None, seconds: float, scratch: Path
-) -> int:
+def _epochs(way: Way, space: Space, dataset: Dataset, teacher: Teacher, seconds: float, scratch: Path) -> int:
     """How many epochs fit, judged by a few epochs of another supernet once everything is loaded."""
     trial = SHARINGS[way.sharing](space, 0)
-    _train(way, trial, dataset, teacher, _schedule(1, 0), False, scratch)
+    _train(way, trial, dataset, teacher, _stage(way, "binary", 1, 0), scratch)
     started = time.process_time()
-    _train(way, trial, dataset, teacher, _schedule(_TRIAL_EPOCHS, 1), False, scratch)
+    _train(way, trial, dataset, teacher, _stage(way, "binary", _TRIAL_EPOCHS, 1), scratch)
     return max(round(seconds * _TRIAL_EPOCHS / (time.process_time() - started)), 1)
 
 
@@ -85,51 +84,34 @@ def _train(
     way: Way,
     supernet: Supernet,
     dataset: Dataset,
-    teacher: Teacher | None,
-    schedule: Schedule,
-    real: bool,
+    teacher: Teacher,
+    stage: Stage,
     scratch: Path,
 ) -> None:
     checkpoint = Checkpoint(scratch)
     checkpoint.remove()
-    train_supernet(
-        supernet,
-        dataset.train,
-        schedule,
-        SAMPLERS[way.sampler],
-        mode=Mode("real" if real else "binary", way.sign_gradient),
-        teacher=teacher,
-        checkpoint=checkpoint,
-    )
+    SupernetTraining(supernet, dataset.train, stage, SAMPLERS[way.sampler], teacher).run(checkpoint)
     checkpoint.remove()
 
 
-def _teacher(way: Way, space: Space, dataset: Dataset, scratch: Path) -> Teacher | None:
+def _teacher(way: Way, space: Space, dataset: Dataset, scratch: Path) -> Teacher:
     if way.teacher == "none":
-        return None
+        return NO_TEACHER
     if way.teacher == "in-place":
-        return "in-place"
+        return InPlaceTeacher(space.largest())
     network = Network(space.draw(space.largest()), seed=torch_seed(0, Stream.WEIGHTS))
     checkpoint = Checkpoint(scratch)
     checkpoint.remove()
-    retrain(
-        network,
-        dataset.train,
-        _schedule(_TEACHER_EPOCHS, 0),
-        stage="teacher",
-        mode=Mode("real"),
-        precision="float32",
-        checkpoint=checkpoint,
-        report=silent,
-    )
+    train_network(network, dataset.train, _stage(Way(), "real", _TEACHER_EPOCHS, 0), checkpoint=checkpoint)
     checkpoint.remove()
     network.set_statistics(calibrate(partial(network.run, mode=Mode("real")), dataset.train, _SCORED_BATCH))
     network.eval()
-    return lambda images: network(images, Mode("real"))
+    return NetworkTeacher(network, Mode("real"))
 
 
-def _schedule(epochs: int, seed: int) -> Schedule:
-    return Schedule(TrainingSettings(epochs=epochs, batch=_BATCH, lr=_LR), epochs, seed)
+def _stage(way: Way, weights: Weights, epochs: int, seed: int) -> Stage:
+    settings = TrainingSettings(epochs=epochs, real_epochs=epochs, batch=_BATCH, lr=_LR)
+    return Stage("supernet", settings, seed, mode=Mode(weights, way.sign_gradient))
 
 
 def _errors(
@@ -143,7 +125,9 @@ def _errors(
         own = partial(supernet, architecture=network)
         statistics = calibrate(own, chosen, _SCORED_BATCH)
         return error_of(
-            classified(partial(own, norm=statistics), dataset.search, dataset.search.y, _SCORED_BATCH)
+            correctly_classified(
+                partial(own, norm=statistics), dataset.search, dataset.search.y, _SCORED_BATCH
+            )
         )
 
     return {network.key: error(network) for network in networks}

@@ -34,7 +34,7 @@ def searched(
     problem: Problem, explorer: Explorer, space: TableSpace, evaluations: int, batch: int, seed: int
 ) -> Trial:
     """A search of this library by an explorer."""
-    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl") as journal:
+    with tempfile.TemporaryDirectory() as folder, Journal(Path(folder) / "journal.jsonl", space) as journal:
         engine = InProcess(Table(space.scores))
         search(problem, explorer, engine, journal, evaluations=evaluations, batch=batch, seed=seed)
         return Trial.of([proposal.key for proposal, _ in journal.archive.scored], evaluations)

@@ -14,7 +14,7 @@ from evo_bnas.binary.execute import TensorsOf
 from evo_bnas.binary.fold import Tensors
 from evo_bnas.binary.network import attach
 from evo_bnas.binary.weights import initial
-from evo_bnas.network.blueprint import Node, Spec, tensors
+from evo_bnas.network.node import Node, Spec, tensors
 from evo_bnas.space.genes import Space
 from evo_bnas.supernet.supernet import Supernet
 
