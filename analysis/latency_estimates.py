@@ -45,8 +45,8 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     for fitted in options.fitted:
         if not MIN_NETWORKS <= fitted <= options.networks - MIN_NETWORKS:
             raise UsageError(
-                f"--fitted {fitted}: fit at least {MIN_NETWORKS} of the {options.networks} networks, and leave at "
-                f"least {MIN_NETWORKS} to predict"
+                f"--fitted {fitted}: fit at least {MIN_NETWORKS} of the {options.networks} networks, "
+                f"and leave at least {MIN_NETWORKS} to predict"
             )
     if options.splits < 1:
         raise UsageError(f"--splits {options.splits}: needs 1 split or more")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from analysis.shared.weight_sharing import SHARINGS, Chunks, Separate
 from evo_bnas.binary.execute import operate
-from evo_bnas.network.blueprint import Node, tensors
+from evo_bnas.network.node import Node, tensors
 from evo_bnas.space.catalogue import load
 from evo_bnas.supernet.supernet import Supernet
 

@@ -9,17 +9,7 @@ import pytest
 from evo_bnas.archive.pick import pick
 from evo_bnas.errors import UsageError
 from evo_bnas.plots.front import plot_front
-
-Row = tuple[str, float, float]  # key, error, ops
-THREE: tuple[Row, ...] = (("small", 0.0525, 6_208), ("middle", 0.0500, 20_000), ("large", 0.0475, 90_000))
-
-
-def scored(*rows: Row) -> pd.DataFrame:
-    """The archive's frame of successful scores."""
-    frame = pd.DataFrame(rows, columns=["key", "error", "ops"])
-    return frame.assign(
-        id=range(len(rows)), status="ok", params=frame["ops"] / 2, size_bits=8 * frame["ops"], correct=""
-    )
+from tests.support.frames import THREE, Row, scored
 
 
 @pytest.mark.parametrize("x", ["ops", "size_bits"])
