@@ -54,8 +54,8 @@ class Predictions:
         those predicted beyond a limit on a measured cost come last, by how far they are beyond it.
         """
         measured = [proposal.architecture for proposal, _ in archive.scored]
-        new = self._new(measured)
-        self._predict(new, self._cache.features(new))
+        if new := self._new(measured):
+            self._predict(new, self._cache.features(new))
         known = list(self._rows)
         violation = self.violation(known)
         within = violation == 0
