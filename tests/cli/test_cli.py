@@ -195,7 +195,7 @@ def test_a_network_drawn_at_random_is_one_of_its_space(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["elastic-8", "c8-oops"], "it reads like"),
+        (["elastic-8", "c8-oops"], "write it like"),
         (["elastik-8", "smallest"], 'did you mean "elastic-8"?'),
         (["elastic-8", "smallest", "--out", "file/folder"], "name a folder to write to"),
     ],
@@ -243,7 +243,7 @@ def test_a_bad_recipe_ends_with_a_sentence_and_nothing_written(
     ("words", "message"),
     [
         (["front", "nowhere"], "nowhere"),
-        (["cost", "elastic-8", "c8-oops"], "it reads like"),
+        (["cost", "elastic-8", "c8-oops"], "write it like"),
         (["cost", "elastic-8", "smallest", "--profile", "mine"], "choose from default, nas-bnn"),
         (["spaces", "elastik-8"], 'did you mean "elastic-8"?'),
         (["run", "digit"], 'did you mean "digits"?'),
