@@ -1,1 +1,1 @@
-"""What may be built: spaces turn genes into blueprints and know nothing else."""
+"""Search spaces: they turn genes into blueprints."""

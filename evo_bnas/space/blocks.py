@@ -1,9 +1,9 @@
-"""The blocks that a chain may be built of, by name.
+"""The blocks of chains, by name.
 
-A block continues from the last node of a sketch and leaves its output as the last node. Around every binary
-convolution goes a shortcut without parameters: a mean over windows where the map shrinks, a repetition of
-channels where the stream widens. The blocks of QuickNet and of operation chains keep their channels and map
-instead, and a transition stands before the first block of a stage.
+A block continues from the last node of a sketch and leaves its output as the last node. Every binary
+convolution has a shortcut without parameters: a mean over windows if the map shrinks, repeated channels if
+the stream widens. Blocks of QuickNet and of operation chains keep their channels and size; instead, a
+transition comes before the first block of a stage.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _QUICK: tuple[NodeStep, ...] = ("prelu", "norm", "add")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The decided numbers of one block; `stride` is 1 except in the first block of a stage."""
+    """The numbers of one block; only the first block of a stage has a stride other than 1."""
 
     channels: int
     stride: int = 1
@@ -33,7 +33,7 @@ class Block:
 
 
 class Transition(Settings):
-    """What shrinks the map and widens the stream: kernel 1 after a mean over windows, or a strided 3."""
+    """The layer that shrinks the map and widens the stream: a mean and kernel 1, or a strided kernel 3."""
 
     kernel: Literal[1, 3] = 1
     weights: Literal["real", "binary"] = "real"
@@ -41,18 +41,18 @@ class Transition(Settings):
 
 @dataclass(frozen=True, slots=True)
 class BlockKind:
-    """How one block is drawn, and which numbers it takes."""
+    """The function that draws a block, and the fields that the block has."""
 
     draw: Callable[[Sketch, str, Block], None]
     fields: tuple[str, ...] = ("kernel", "groups")
-    keeps: tuple[str, ...] = ()  # groups of convolutions that put out as many channels as they read
-    transition: Transition | None = None  # without one, a block strides and widens itself
+    keeps: tuple[str, ...] = ()  # group fields of convolutions that keep their number of channels
+    transition: Transition | None = None  # None: the block strides and widens itself
 
 
 def one_convolution(
     before: tuple[NodeStep, ...], after: tuple[NodeStep, ...]
 ) -> Callable[[Sketch, str, Block], None]:
-    """A block of one binary k x k convolution, given by its steps."""
+    """The drawing function of a block of one binary k x k convolution with these steps."""
 
     def draw(sketch: Sketch, name: str, block: Block) -> None:
         source = sketch.last
@@ -78,7 +78,7 @@ def one_convolution(
 
 
 def _react(sketch: Sketch, name: str, block: Block) -> None:
-    """Binary k x k that keeps its channels and strides, then binary 1 x 1 that widens.
+    """Binary k x k with a stride and unchanged channels, then binary 1 x 1 that widens.
 
     The block of ReActNet (Liu et al., ECCV 2020), of NAS-BNN (Lin et al., Pattern Recognition 159, 2025)
     and, with group convolutions, of Phan et al. (CVPR 2020).
@@ -110,7 +110,7 @@ def _react(sketch: Sketch, name: str, block: Block) -> None:
 
 
 def _choice(sketch: Sketch, name: str, block: Block) -> None:
-    """The chosen operation inside an identity; one choice a position, after SPOS (Guo et al., ECCV 2020)."""
+    """The chosen operation with an identity shortcut, after SPOS (Guo et al., ECCV 2020)."""
     source = sketch.last
     operation = OPERATIONS[block.operation]
     name = f"{name}.{block.operation}"
@@ -133,7 +133,7 @@ def _choice(sketch: Sketch, name: str, block: Block) -> None:
         sketch.merge(f"{name}.sum", "sum", [source, pooled])
 
 
-# One entry a block. A block of one convolution is given by the steps before and after it.
+# One entry per block. A block of one convolution needs only the steps before and after it.
 BLOCKS: dict[str, BlockKind] = {
     "react": BlockKind(_react, fields=("kernel", "groups", "pointwise_groups"), keeps=("groups",)),
     "bireal": BlockKind(one_convolution(before=(), after=("norm", "add"))),
@@ -143,25 +143,25 @@ BLOCKS: dict[str, BlockKind] = {
 }
 
 
-def draw_transition(sketch: Sketch, name: str, block: Block, how: Transition) -> None:
-    """Shrink the map and widen the stream as a block asks for; nothing where it asks for neither."""
+def draw_transition(sketch: Sketch, name: str, block: Block, transition: Transition) -> None:
+    """Append a transition to the stride and channels of a block, unless both are unchanged."""
     source = shortcut = sketch.last
     stride = block.stride
     if stride == 1 and block.channels == sketch.channels(source):
         return
-    binary = how.weights == "binary"
-    if binary or how.kernel == 1:
+    binary = transition.weights == "binary"
+    if binary or transition.kernel == 1:
         shortcut = sketch.shrink(f"{name}.pool", source, stride)
-    if how.kernel == 1:
+    if transition.kernel == 1:
         source, stride = shortcut, 1
     sketch.conv(
         f"{name}.conv",
         source,
         block.channels,
-        kernel=how.kernel,
+        kernel=transition.kernel,
         stride=stride,
         binary=binary,
-        pad=block.pad if binary and how.kernel > 1 else 0,
+        pad=block.pad if binary and transition.kernel > 1 else 0,
         before=("shift",) if binary else (),
         after=_QUICK if binary else ("norm",),
         shortcut=sketch.tile(f"{name}.tile", shortcut, block.channels) if binary else None,

@@ -1,4 +1,4 @@
-"""Cell spaces: a normal and a reduction cell are searched, and stacked to a network."""
+"""Cell spaces: networks of a normal and a reduction cell, which are both searched."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,17 +15,17 @@ from evo_bnas.space.cell_text import Cell, Edge, read, write
 from evo_bnas.space.constraints import Rules
 from evo_bnas.space.genes import Architecture, Count, Gene, Genes, Space
 
-# Every operation on every source: not to be built, but it has every tensor.
+# Every operation on every source: not an architecture, but it has every tensor.
 _EVERYTHING: Cell = tuple(
     tuple(Edge(source, operation) for source in range(INPUTS + node) for operation in OPERATIONS[1:])
     for node in range(NODES)
 )
-_DEAREST: Cell = ((Edge(0, "b5"), Edge(1, "b5")),) * NODES
+_LARGEST: Cell = ((Edge(0, "b5"), Edge(1, "b5")),) * NODES
 _LETTERS = {"normal": "n", "reduction": "r"}
 
 
 class CellSpace(Space):
-    """The space that a cell definition spans."""
+    """The space of a cell definition."""
 
     def __init__(self, name: str, cells: CellDefinition) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class CellSpace(Space):
         self._rules = Rules(cells.constraints)
 
     def active(self, genes: Genes) -> tuple[bool, ...]:
-        # All have a say but the source of an operation that is none.
+        # All genes are active except the source of an operation `none`.
         canonical = self.repair(genes)
         flags = [True] * len(canonical)
         for index, gene in enumerate(self.genes[:-1]):
@@ -48,27 +48,25 @@ class CellSpace(Space):
 
     def repair(self, genes: Sequence[int]) -> Genes:
         """The canonical form of any option indices; see `cell_genes.canonical`."""
-        found: list[int] = []
+        repaired: list[int] = []
         state = self._rules.start
         for number, kind in enumerate(KINDS):
             own = tuple(int(gene) for gene in genes[number * GENES : (number + 1) * GENES])
             cell, state = cell_genes.canonical(kind, own, self._rules, state)
-            found += cell_genes.encode(cell)
-        return (*found, *(int(gene) for gene in genes[len(found) :]))
+            repaired += cell_genes.encode(cell)
+        return (*repaired, *(int(gene) for gene in genes[len(repaired) :]))
 
     def draw(self, architecture: Architecture) -> Blueprint:
-        return Blueprint(
-            draw(self.cells, self._decided(architecture.genes), self._groups(architecture.genes))
-        )
+        return Blueprint(draw(self.cells, self._cells(architecture.genes), self._groups(architecture.genes)))
 
     def envelope(self) -> tuple[Node, ...]:
-        # Groups are masks on the dense tensor; one number of groups for all needs no mask.
+        # Groups are masks on the dense tensor; a single option for all needs no mask.
         groups = 1 if len(self.cells.groups) > 1 else self.cells.groups[0]
         return draw(self.cells, dict.fromkeys(KINDS, _EVERYTHING), groups)
 
     def key(self, genes: Genes) -> str:
-        decided = self._decided(genes)
-        parts = [f"{_LETTERS[kind]}={write(decided[kind])}" for kind in KINDS]
+        cells = self._cells(genes)
+        parts = [f"{_LETTERS[kind]}={write(cells[kind])}" for kind in KINDS]
         if len(self.cells.groups) > 1:
             parts.append(f"g{self._groups(genes)}")
         return "-".join(parts)
@@ -76,12 +74,12 @@ class CellSpace(Space):
     def parse(self, key: str) -> Architecture:
         parts = key.split("-")
         if len(parts) != 2 + (len(self.cells.groups) > 1):
-            raise ValueError(f"{key!r} has {len(parts)} parts; it reads like {self.smallest().key}")
+            raise ValueError(f"{key!r} has {len(parts)} parts; write it like {self.smallest().key}")
         genes: Genes = ()
         for part, (kind, letter) in zip(parts, _LETTERS.items(), strict=False):
             lead, _, text = part.partition("=")
             if lead != letter:
-                raise ValueError(f"{key!r}: {part!r} stands where the {kind} cell ({letter}=…) is asked for")
+                raise ValueError(f"{key!r}: {part!r} is not the {kind} cell; write it as {letter}=…")
             try:
                 cell = read(text, NODES, INPUTS, range(1, EDGES + 1), OPERATIONS[1:])
                 genes += cell_genes.encode(cell)
@@ -90,20 +88,20 @@ class CellSpace(Space):
         if len(parts) > 2:
             groups = {f"g{option}": index for index, option in enumerate(self.cells.groups)}
             if parts[2] not in groups:
-                raise ValueError(f"{key!r}: {parts[2]!r} are no groups; choose from {', '.join(groups)}")
+                raise ValueError(f"{key!r}: unknown groups {parts[2]!r}; choose from {', '.join(groups)}")
             genes = (*genes, groups[parts[2]])
         architecture = self.architecture(genes)
         if architecture.key != key:
-            raise ValueError(f"{key!r} is no key of {self.name}; near to it is {architecture.key}")
+            raise ValueError(f"{key!r} is not canonical in {self.name}; write {architecture.key}")
         return architecture
 
     def smallest(self) -> Architecture:
-        """The least ops, then the least of the other exact objectives in their order."""
+        """The architecture with the fewest ops; other exact objectives break ties in their order."""
         return self._sparsest[0]
 
     def largest(self) -> Architecture:
-        # Every operation is a convolution of the widest kernel, and both inputs are read.
-        return self.architecture((*cell_genes.encode(_DEAREST) * len(KINDS), *self._group_gene(0)))
+        # Every operation is a convolution of the largest kernel, and both inputs are read.
+        return self.architecture((*cell_genes.encode(_LARGEST) * len(KINDS), *self._group_gene(0)))
 
     def cheapest(self, objective: str) -> Architecture:
         return min(self._sparsest, key=lambda sparse: self.costs(sparse)[objective])
@@ -120,7 +118,7 @@ class CellSpace(Space):
         return CellSpace(self.name, self.cells.model_copy(update={"image": image, "classes": classes}))
 
     def definition(self) -> dict[str, object]:
-        # Without defaults: one that is spelled out makes no other space.
+        # Without defaults, so that writing a default does not change the space.
         return self.cells.model_dump(mode="json", exclude_defaults=True)
 
     def count(self) -> Count:
@@ -128,20 +126,20 @@ class CellSpace(Space):
 
     @cached_property
     def _sparsest(self) -> tuple[Architecture, ...]:
-        """The cheapest architectures that read one input of each kind of cell, the fewest ops first.
+        """The cheapest architectures for each choice of the single input of both cells, by rising ops.
 
-        An operation costs the same from every source, b3 is the cheapest that is not parameter-free, and
-        none costs nothing. What is left open is which input needs no pre-processing: that of the first has
-        fewer weights, but that of the second lets a large map go earlier.
+        An operation costs the same from every source, b3 is the cheapest with weights, and `none` costs
+        nothing. It remains to choose which input is not read and needs no pre-processing: omitting the first
+        saves fewer weights, but omitting the second frees a large map earlier.
         """
         groups = self._group_gene(len(self.cells.groups) - 1)
-        found = [
+        candidates = [
             self.architecture((*cell_genes.sparsest(normal), *cell_genes.sparsest(reduction), *groups))
             for normal, reduction in product(range(INPUTS), repeat=len(KINDS))
         ]
-        return tuple(sorted(found, key=lambda sparse: tuple(self.costs(sparse).values())))
+        return tuple(sorted(candidates, key=lambda sparse: tuple(self.costs(sparse).values())))
 
-    def _decided(self, genes: Genes) -> dict[str, Cell]:
+    def _cells(self, genes: Genes) -> dict[str, Cell]:
         return {
             kind: cell_genes.decode(genes[number * GENES : (number + 1) * GENES])
             for number, kind in enumerate(KINDS)

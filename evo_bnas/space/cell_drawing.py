@@ -1,7 +1,7 @@
-"""How decided cells are drawn, and stacked to a network.
+"""Draws cells, and stacks them to a network.
 
-A real-valued sum leads from cell to cell past everything binary (Kim et al., BNAS, ECCV 2020); where the map
-shrinks or widens on this way, it is pooled and repeated, so that it has no weights.
+A real-valued shortcut leads from cell to cell, around everything binary (Kim et al., BNAS, ECCV 2020). If the
+map shrinks or widens, the shortcut is pooled and its channels are repeated, so that it has no weights.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from evo_bnas.space.sketch import Sketch
 
 
 class Style(NamedTuple):
-    """What surrounds the binary convolutions of a cell."""
+    """The steps around the binary convolutions of a cell, and their common settings."""
 
     before: tuple[NodeStep, ...]
     after: tuple[NodeStep, ...]
@@ -26,10 +26,10 @@ class Style(NamedTuple):
     pad: int = 0
 
 
-# The steps around a binary convolution; where it keeps the map's size, its input is added in the end.
+# The steps around a binary convolution. A convolution without stride also adds its input at the end.
 BLOCKS = {
     "cell": Style(before=("shift",), after=("norm", "prelu")),
-    # Bulat et al., BATS (ECCV 2020): no norm follows, so the scale of the sums is learned.
+    # Bulat et al., BATS (ECCV 2020): without a norm after it, the scale of the sums is learned.
     "bats": Style(before=("norm",), after=("scale", "prelu")),
 }
 
@@ -48,14 +48,14 @@ def draw(definition: CellDefinition, cells: Mapping[str, Cell], groups: int) -> 
         channels *= stride
         name = f"c{number + 1}"
         inputs = {
-            place: _input(sketch, f"{name}.in{place}", source, last, channels, style)
-            for place, source in enumerate((before, last))
+            number: _input(sketch, f"{name}.in{number}", source, last, channels, style)
+            for number, source in enumerate((before, last))
         }
         maps = draw_cell(sketch, name, cells[KINDS[reduces]], inputs, stride, style)
-        made = sketch.merge(f"{name}.concat", "concat", [maps[node] for node in maps if node >= INPUTS])
-        past = sketch.shrink(f"{name}.pool", last, stride)
-        past = sketch.tile(f"{name}.tile", past, sketch.channels(made))
-        before, last = last, sketch.merge(f"{name}.out", "sum", [made, past])
+        output = sketch.merge(f"{name}.concat", "concat", [maps[node] for node in maps if node >= INPUTS])
+        shortcut = sketch.shrink(f"{name}.pool", last, stride)
+        shortcut = sketch.tile(f"{name}.tile", shortcut, sketch.channels(output))
+        before, last = last, sketch.merge(f"{name}.out", "sum", [output, shortcut])
     sketch.classify(last, definition.classes)
     return sketch.used()
 
@@ -63,39 +63,39 @@ def draw(definition: CellDefinition, cells: Mapping[str, Cell], groups: int) -> 
 def draw_cell(
     sketch: Sketch, name: str, cell: Cell, inputs: Mapping[int, int], stride: int, style: Style
 ) -> dict[int, int]:
-    """Append the nodes of a cell, whose inputs are strided; returns where each map of the cell is drawn.
+    """Append the nodes of a cell, whose inputs are strided; returns the index of each map of the cell.
 
-    Tensors are addressed by node, source and operation, never by the place of an edge in its node: so the
-    two ways to write a node are one network. A node without edges is not drawn.
+    The address of a tensor is its node, source and operation, not the position of the edge in its node, so
+    that the order of edges does not matter. A node without edges is not chosen.
     """
     maps = dict(inputs)
     for node, edges in enumerate(cell, len(inputs)):
-        made = [
+        terms = [
             draw_operation(
                 sketch, f"{name}.n{node}.{source}.{operation}", operation, maps[source],
                 stride if source in inputs else 1, style,
             )
             for source, operation in edges
         ]  # fmt: skip
-        if made:
-            maps[node] = sketch.merge(f"{name}.n{node}", "sum", made)
+        if terms:
+            maps[node] = sketch.merge(f"{name}.n{node}", "sum", terms)
     return maps
 
 
 def draw_operation(sketch: Sketch, name: str, operation: str, source: int, stride: int, style: Style) -> int:
     """Append one operation; a skip is the source itself, or its mean over windows of the stride."""
-    drawn = OPERATIONS[operation]
-    if drawn.op is None:
+    chosen = OPERATIONS[operation]
+    if chosen.op is None:
         return sketch.shrink(name, source, stride)
-    if drawn.op != "conv":
-        return sketch.pool(name, drawn.op, source, kernel=drawn.kernel, stride=stride, after=("norm",))
+    if chosen.op != "conv":
+        return sketch.pool(name, chosen.op, source, kernel=chosen.kernel, stride=stride, after=("norm",))
     return sketch.conv(
         name,
         source,
         sketch.channels(source),
-        kernel=drawn.kernel,
+        kernel=chosen.kernel,
         stride=stride,
-        dilation=drawn.dilation,
+        dilation=chosen.dilation,
         groups=style.groups,
         binary=True,
         pad=style.pad,
@@ -106,7 +106,7 @@ def draw_operation(sketch: Sketch, name: str, operation: str, source: int, strid
 
 
 def _input(sketch: Sketch, name: str, source: int, last: int, channels: int, style: Style) -> int:
-    """An input of a cell: brought to the size of the last map, and by a binary 1 x 1 to its channels."""
+    """An input of a cell, pooled to the size of the last map, with a binary 1 x 1 to the cell's channels."""
     larger = sketch.nodes[source].shape[1:] != sketch.nodes[last].shape[1:]
     source = sketch.shrink(f"{name}.pool", source, 2 if larger else 1)
     return sketch.conv(name, source, channels, binary=True, before=style.before, after=style.after)

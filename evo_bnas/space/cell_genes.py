@@ -1,7 +1,7 @@
-"""The genes of a searched cell, and their one canonical form.
+"""The genes of a cell, and their canonical form.
 
-A cell of Liu et al., DARTS (ICLR 2019), as binary searches use it (Bulat et al., BATS; Kim et al., BNAS;
-both ECCV 2020): two inputs, four nodes, and each node adds up what two operations make of earlier maps.
+The cell is that of DARTS (Liu et al., ICLR 2019), as used in binary searches (Bulat et al., BATS; Kim et al.,
+BNAS; both ECCV 2020). It has two inputs and four nodes, and each node adds two operations on earlier maps.
 """
 
 from collections import Counter
@@ -14,15 +14,15 @@ from evo_bnas.space.constraints import Choice, Rules, State
 from evo_bnas.space.genes import Gene, Genes
 
 KINDS = ("normal", "reduction")
-INPUTS = 2  # maps 0 and 1 are the inputs of a cell: the output of the cell before the last one, and the last
-NODES = 4  # maps 2 to 5 are its nodes
-EDGES = 2  # inputs of a node
+INPUTS = 2  # maps 0 and 1 of a cell: the outputs of the second to last and of the last cell
+NODES = 4  # maps 2 to 5
+EDGES = 2  # operations of a node
 OPERATIONS = ("none", "skip", "avg3", "max3", "b3", "b5", "d3", "d5")
 GENES = NODES * EDGES * 2  # of one kind of cell
 
 
 def genes(kind: str) -> Iterator[Gene]:
-    """Operation and source of every edge of one kind of cell."""
+    """The genes of one kind of cell: operation and source of every edge."""
     for node in range(NODES):
         for edge, operations in enumerate(_options(), 1):
             name = f"{kind}.node{INPUTS + node}.edge{edge}"
@@ -31,12 +31,12 @@ def genes(kind: str) -> Iterator[Gene]:
 
 
 def encode(cell: Cell) -> Genes:
-    """The genes of a canonical cell; the edge that a node does without is its second one."""
-    found: list[int] = []
+    """The genes of a canonical cell; in nodes of one edge, the second one is `none`."""
+    genes: list[int] = []
     for edges in cell:
         for operations, edge in zip(_options(), (*edges, Edge(0, "none")), strict=False):
-            found += (operations.index(edge.operation), edge.source)
-    return tuple(found)
+            genes += (operations.index(edge.operation), edge.source)
+    return tuple(genes)
 
 
 def decode(genes: Genes) -> Cell:
@@ -45,11 +45,11 @@ def decode(genes: Genes) -> Cell:
 
 
 def canonical(kind: str, genes: Genes, rules: Rules, state: State) -> tuple[Cell, State]:
-    """The legal cell that is near to any genes, and what the rules remember after it.
+    """The legal cell nearest to any genes, and the state of the rules after it.
 
-    The order of the two edges of a node says nothing. What is not legal is mended in passing: an operation
-    that the constraints refuse gives way, two edges of one source part, and a skip with nothing beside it,
-    which would only be a second name of its source, is joined by another skip.
+    The order of the two edges of a node does not matter. Three things are repaired: an operation that the
+    constraints refuse is replaced; of two edges from the same source, one gets another source; and a skip
+    alone, which would duplicate its source, gets a second skip.
     """
     cell: list[Edges] = []
     for node, raw in enumerate(_raw(genes)):
@@ -59,7 +59,7 @@ def canonical(kind: str, genes: Genes, rules: Rules, state: State) -> tuple[Cell
 
 
 def sparsest(source: int) -> Genes:
-    """Genes of a cell that has as little as the rules allow, and reads one of its inputs as far as it can."""
+    """Genes of the cheapest cell that the rules allow and that reads only the input `source`, if possible."""
     b3, none = OPERATIONS[1:].index("b3"), OPERATIONS.index("none")
     return tuple(
         gene for node in range(NODES) for gene in (b3, source, none, INPUTS if node else INPUTS - 1 - source)
@@ -67,20 +67,20 @@ def sparsest(source: int) -> Genes:
 
 
 def count(rules: Rules) -> int:
-    """How many pairs of a normal and a reduction cell the rules allow."""
+    """The number of pairs of a normal and a reduction cell that the rules allow."""
     ways: Counter[State] = Counter({rules.start: 1})
     for kind in KINDS:
         for node in range(NODES):
             longer: Counter[State] = Counter()
             for state, number in ways.items():
-                for taken, sources in _nodes(kind, node, rules, state):
-                    longer[taken] += number * sources
+                for after, sources in _nodes(kind, node, rules, state):
+                    longer[after] += number * sources
             ways = longer
     return ways.total()
 
 
 def _options() -> tuple[tuple[str, ...], ...]:
-    """The operations of each edge of a node: one edge at least is there."""
+    """The operations of each edge of a node; only the second edge may be `none`."""
     return OPERATIONS[1:], OPERATIONS
 
 
@@ -93,15 +93,18 @@ def _raw(genes: Genes) -> Iterator[tuple[Edge, Edge]]:
 
 @lru_cache(maxsize=1 << 16)
 def _settle(kind: str, node: int, raw: tuple[Edge, Edge], rules: Rules, state: State) -> tuple[Edges, State]:
-    one, other = sorted(raw, key=lambda edge: (edge.operation == "none", edge.source, edge.operation))
-    first, state = rules.settle(state, _choice(kind, node, 0), one.operation)
-    alone = first == "skip" and other.operation == "none"
-    wanted = "skip" if alone else other.operation
+    first_edge, second_edge = sorted(
+        raw, key=lambda edge: (edge.operation == "none", edge.source, edge.operation)
+    )
+    first, state = rules.settle(state, _choice(kind, node, 0), first_edge.operation)
+    alone = first == "skip" and second_edge.operation == "none"
+    wanted = "skip" if alone else second_edge.operation
     second, state = rules.settle(state, _choice(kind, node, 1), wanted)
-    edges = [Edge(one.source, str(first))]
+    edges = [Edge(first_edge.source, str(first))]
     if second != "none":
-        parted = (other.source + (other.source == one.source)) % (INPUTS + node)
-        edges.append(Edge(parted, str(second)))
+        same = second_edge.source == first_edge.source
+        source = (second_edge.source + same) % (INPUTS + node)
+        edges.append(Edge(source, str(second)))
     return tuple(sorted(edges)), state
 
 
@@ -111,12 +114,12 @@ def _choice(kind: str, node: int, edge: int) -> Choice:
 
 
 def _nodes(kind: str, node: int, rules: Rules, state: State) -> Iterator[tuple[State, int]]:
-    """Every pair of operations of a node: what the rules remember then, and in how many ways it reads."""
+    """For every pair of operations of a node, the state of the rules after it, and its number of sources."""
     sources = INPUTS + node
     first, second = _choice(kind, node, 0), _choice(kind, node, 1)
-    for one in rules.allowed(state, first):
-        halfway = rules.after(state, first, one)
-        for other in rules.allowed(halfway, second):
-            if (one, other) != ("skip", "none"):
+    for operation in rules.allowed(state, first):
+        after_first = rules.after(state, first, operation)
+        for other in rules.allowed(after_first, second):
+            if (operation, other) != ("skip", "none"):
                 ways = sources if other == "none" else comb(sources, EDGES)
-                yield rules.after(halfway, second, other), ways
+                yield rules.after(after_first, second, other), ways

@@ -1,4 +1,4 @@
-"""Chain spaces: a stem, stages of equal blocks, a classifier; each number may be a choice."""
+"""Chain spaces: a stem, stages of blocks of one kind, and a classifier; every number may be a choice."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.cost import cost
 from evo_bnas.network.node import Node
 from evo_bnas.network.objectives import EXACT, exact_objectives
+from evo_bnas.space.chain_decisions import ChainDecisions, Position
 from evo_bnas.space.chain_definition import ChainDefinition
 from evo_bnas.space.chain_drawing import Segment, draw, draw_alone
-from evo_bnas.space.chain_graph import NOTHING, Costs, Graph, together
-from evo_bnas.space.chain_walk import Place, Walk
+from evo_bnas.space.chain_graph import NOTHING, Costs, Graph, join_costs
 from evo_bnas.space.constraints import Option
 from evo_bnas.space.genes import Architecture, Count, Gene, Genes, Space
 
-# The letter that stands for each number in a key; an operation stands there by its name.
+# The letter before each number in a key; an operation has no letter, and its name instead of a number.
 _LETTERS = {
     "channels": "c",
     "blocks": "d",
@@ -30,41 +30,42 @@ _NAME = re.compile(r"()([a-z][a-z0-9]*)")
 
 
 class ChainSpace(Space):
-    """The space that a chain definition spans; raises ValueError where constraints leave nothing of it."""
+    """The space of a chain definition; raises ValueError if its constraints leave no architecture."""
 
     def __init__(self, name: str, chain: ChainDefinition) -> None:
         self.name = name
         self.chain = chain
         self.image = chain.image
         self.classes = chain.classes
-        self._walk = Walk(chain)
-        self._options = self._walk.options
-        self._where = {
-            place: index for index, place in enumerate(p for p, o in self._options.items() if len(o) > 1)
+        self._decisions = ChainDecisions(chain)
+        self._options = self._decisions.options
+        self._gene_of = {
+            position: index
+            for index, position in enumerate(p for p, options in self._options.items() if len(options) > 1)
         }
-        self.genes = tuple(Gene(_gene_name(p), self._options[p]) for p in self._where)
-        self._fixed = {place: options[0] for place, options in self._options.items()}
+        self.genes = tuple(Gene(_gene_name(p), self._options[p]) for p in self._gene_of)
+        self._fixed = {position: options[0] for position, options in self._options.items()}
         self._segment_costs: dict[Segment, Costs] = {}
         self._cheapest: dict[str, Architecture] = {}
         if chain.constraints:
-            self._graph  # noqa: B018  drawn here, so that an infeasible space is refused at once
+            self._graph  # noqa: B018  built here, so that an infeasible space is refused at once
 
     def repair(self, genes: Sequence[int]) -> Genes:
         """The canonical form of any option indices.
 
-        What constraints refuse gives way to the last option before it that they allow, or to the first;
-        then inactive genes take their first option.
+        An option that the constraints refuse is replaced with the last allowed one before it, or else with
+        the first allowed one. Then inactive genes take their first option.
         """
         if not self.chain.constraints:
             return super().repair(genes)
-        return self._encode(self._walk.settle(self._taken([int(gene) for gene in genes])))
+        return self._encode(self._decisions.settle(self._chosen([int(gene) for gene in genes])))
 
     def active(self, genes: Genes) -> tuple[bool, ...]:
-        depth = {stage: self._depth(genes, stage) for stage in self._walk.stages}
-        return tuple(place.block == 0 or place.block <= depth[place.stage] for place in self._where)
+        depth = {stage: self._depth(genes, stage) for stage in self._decisions.stages}
+        return tuple(p.block == 0 or p.block <= depth[p.stage] for p in self._gene_of)
 
     def draw(self, architecture: Architecture) -> Blueprint:
-        return Blueprint(draw(self.chain, self._walk.segments(self._taken(architecture.genes))))
+        return Blueprint(draw(self.chain, self._decisions.segments(self._chosen(architecture.genes))))
 
     def envelope(self) -> tuple[Node, ...]:
         widest: dict[str, Node] = {}
@@ -74,37 +75,36 @@ class ChainSpace(Space):
         return tuple(widest.values())
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
-        # As `cost` of the drawing, but put together from segments, which networks share.
+        # Equal to `cost` of the blueprint, but put together from segments, which many networks share.
         total = NOTHING
-        for segment in self._walk.segments(self._taken(architecture.genes)):
-            total = together(total, self._costs_of(segment))
+        for segment in self._decisions.segments(self._chosen(architecture.genes)):
+            total = join_costs(total, self._costs_of(segment))
         return dict(zip(EXACT, map(_whole, total), strict=True))
 
     def key(self, genes: Genes) -> str:
-        """Stages joined by dashes: what a stage chooses once, then what its blocks choose, after dots."""
+        """Stages joined by dashes; in a stage, its own choices and those of each block, joined by dots."""
         texts: dict[int, dict[int, str]] = {}
-        for (place, index), active in zip(self._where.items(), self.active(genes), strict=True):
+        for (position, index), active in zip(self._gene_of.items(), self.active(genes), strict=True):
             if active:
-                blocks = texts.setdefault(place.stage, {})
-                text = f"{_LETTERS[place.field]}{self.genes[index].options[genes[index]]}"
-                blocks[place.block] = blocks.get(place.block, "") + text
+                blocks = texts.setdefault(position.stage, {})
+                text = f"{_LETTERS[position.field]}{self.genes[index].options[genes[index]]}"
+                blocks[position.block] = blocks.get(position.block, "") + text
         return "-".join(".".join(blocks.values()) for blocks in texts.values()) or "fixed"
 
     def parse(self, key: str) -> Architecture:
-        # Tokens are read in the order in which `key` writes them: genes that are inactive never come.
+        # Tokens are read in the order in which `key` writes them, without those of inactive genes.
         genes = [0] * len(self.genes)
         end = 0
-        for place, index in self._where.items():
-            if place.block and place.block > self._depth(genes, place.stage):
+        for position, index in self._gene_of.items():
+            if position.block and position.block > self._depth(genes, position.stage):
                 continue
-            gene, letter = self.genes[index], _LETTERS[place.field]
+            gene, letter = self.genes[index], _LETTERS[position.field]
             token = (_NUMBER if letter else _NAME).search(key, end)
             if token is None:
-                raise ValueError(f"{key!r} ends before {gene.name}; it reads like {self._example()}")
+                raise ValueError(f"{key!r} ends before {gene.name}; write it like {self._example()}")
             if token[1] != letter:
                 raise ValueError(
-                    f"{key!r}: {token[0]} stands where {gene.name} "
-                    f"({letter}…) is asked for; it reads like {self._example()}"
+                    f"{key!r}: {token[0]} is not {gene.name} ({letter}…); write it like {self._example()}"
                 )
             option = int(token[2]) if letter else token[2]
             if option not in gene.options:
@@ -112,11 +112,11 @@ class ChainSpace(Space):
             genes[index] = gene.options.index(option)
             end = token.end()
         if self.key(tuple(genes)) != key:
-            raise ValueError(f"{key!r} is no key of {self.name}; it reads like {self._example()}")
+            raise ValueError(f"{key!r} is not a key of {self.name}; write it like {self._example()}")
         architecture = self.architecture(genes)
         if architecture.key != key:
             raise ValueError(
-                f"{key!r} does not keep to the constraints of {self.name}; near to it is {architecture.key}"
+                f"{key!r} violates the constraints of {self.name}; the nearest key is {architecture.key}"
             )
         return architecture
 
@@ -128,8 +128,8 @@ class ChainSpace(Space):
 
     def cheapest(self, objective: str) -> Architecture:
         if objective not in self._cheapest:
-            taken = self._graph.extreme(self._costs_of, objective, cheapest=True)
-            self._cheapest[objective] = self.architecture(self._encode(taken))
+            chosen = self._graph.extreme(self._costs_of, objective, cheapest=True)
+            self._cheapest[objective] = self.architecture(self._encode(chosen))
         return self._cheapest[objective]
 
     def bounds(self, objective: str) -> tuple[float, float]:
@@ -141,8 +141,8 @@ class ChainSpace(Space):
         return ChainSpace(self.name, fitted)
 
     def definition(self) -> dict[str, object]:
-        # Without defaults: one that is spelled out makes no other space, and what a block chooses for
-        # itself stands beside no default of its stage.
+        # Without defaults, so that writing a default does not change the space, and a field under `each` does
+        # not appear in its stage as well.
         return self.chain.model_dump(mode="json", exclude_defaults=True)
 
     def count(self) -> Count:
@@ -150,12 +150,12 @@ class ChainSpace(Space):
 
     @cached_property
     def _graph(self) -> Graph:
-        return Graph(self._walk)
+        return Graph(self._decisions)
 
     @cached_property
     def _largest(self) -> Architecture:
-        taken = self._graph.extreme(self._costs_of, "ops", cheapest=False)
-        return self.architecture(self._encode(taken))
+        chosen = self._graph.extreme(self._costs_of, "ops", cheapest=False)
+        return self.architecture(self._encode(chosen))
 
     @cached_property
     def _bounds(self) -> dict[str, tuple[float, float]]:
@@ -164,31 +164,31 @@ class ChainSpace(Space):
 
     def _costs_of(self, segment: Segment) -> Costs:
         if segment not in self._segment_costs:
-            if segment.number > 2:  # all blocks of a stage but the first are alike
-                found = self._costs_of(replace(segment, number=2))
+            if segment.number > 2:  # all blocks of a stage except the first are alike
+                costs = self._costs_of(replace(segment, number=2))
             else:
                 nodes = draw_alone(self.chain, segment)
                 drawn = len(nodes) > 1  # a skip draws nothing
-                found = tuple(exact_objectives(cost(Blueprint(nodes))).values()) if drawn else NOTHING
-            self._segment_costs[segment] = found
+                costs = tuple(exact_objectives(cost(Blueprint(nodes))).values()) if drawn else NOTHING
+            self._segment_costs[segment] = costs
         return self._segment_costs[segment]
 
     def _depth(self, genes: Sequence[int], stage: int) -> int:
-        place = Place(stage, 0, "blocks")
+        position = Position(stage, 0, "blocks")
         options = self.chain.stages[stage - 1].blocks
-        return options[genes[self._where[place]]] if place in self._where else options[0]
+        return options[genes[self._gene_of[position]]] if position in self._gene_of else options[0]
 
-    def _taken(self, genes: Sequence[int]) -> dict[Place, Option]:
-        """What the genes say at every place, active or not."""
+    def _chosen(self, genes: Sequence[int]) -> dict[Position, Option]:
+        """The option at every position, active or not."""
         return self._fixed | {
-            place: self.genes[index].options[genes[index]] for place, index in self._where.items()
+            position: self.genes[index].options[genes[index]] for position, index in self._gene_of.items()
         }
 
-    def _encode(self, taken: Mapping[Place, Option]) -> Genes:
-        """The genes that say this, inactive ones at their first option."""
+    def _encode(self, chosen: Mapping[Position, Option]) -> Genes:
+        """The genes of these choices, with inactive ones at their first option."""
         return tuple(
-            gene.options.index(taken[place]) if place in taken else 0
-            for place, gene in zip(self._where, self.genes, strict=True)
+            gene.options.index(chosen[position]) if position in chosen else 0
+            for position, gene in zip(self._gene_of, self.genes, strict=True)
         )
 
     def _example(self) -> str:
@@ -199,20 +199,19 @@ def _whole(value: float) -> float:
     return int(value) if value == int(value) else value
 
 
-def _gene_name(place: Place) -> str:
-    where = f"stage{place.stage}" + (f".block{place.block}" if place.block else "")
-    return f"{where if place.stage else 'stem'}.{place.field}"
+def _gene_name(position: Position) -> str:
+    where = f"stage{position.stage}" + (f".block{position.block}" if position.block else "")
+    return f"{where if position.stage else 'stem'}.{position.field}"
 
 
-def _wider(one: Node, other: Node) -> Node:
-    """A node that holds the tensors of both: groups are masks on dense weights, except that depthwise
-    weights stay as they are."""
-    depthwise = one.groups == one.cin > 1 and other.groups == other.cin > 1
-    cin = max(one.cin, other.cin)
+def _wider(node: Node, other: Node) -> Node:
+    """A node that holds the tensors of both, with dense weights unless both are depthwise."""
+    depthwise = node.groups == node.cin > 1 and other.groups == other.cin > 1
+    cin = max(node.cin, other.cin)
     return replace(
-        one,
-        shape=(max(one.shape[0], other.shape[0]), *one.shape[1:]),
+        node,
+        shape=(max(node.shape[0], other.shape[0]), *node.shape[1:]),
         cin=cin,
-        kernel=max(one.kernel, other.kernel),
+        kernel=max(node.kernel, other.kernel),
         groups=cin if depthwise else 1,
     )

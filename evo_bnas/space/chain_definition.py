@@ -1,7 +1,7 @@
-"""A chain space as its YAML file says it: what may stand there, and what fits together.
+"""The YAML file of a chain space: its fields, and checks that they fit together.
 
-A scalar is fixed and a list is a choice: one for the whole stage, or one for every block where it stands
-under `each`.
+A scalar is a fixed value and a list is a choice: one choice for the whole stage, or one for every block if
+the list is under `each`.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from evo_bnas.space.blocks import BLOCKS, BlockKind, Transition
 from evo_bnas.space.constraints import Constraints, Option, check_concerns
 from evo_bnas.space.operations import OPERATIONS
 
-# What a block chooses for itself or its stage for all its blocks, in the order of the genes.
+# The fields that a block or its stage decides, in the order of the genes.
 BLOCK_FIELDS = ("kernel", "groups", "pointwise_groups", "operation")
 
 
@@ -29,7 +29,7 @@ def _as_names(value: object) -> object:
 
 def _distinct(options: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(options)) < len(options):
-        raise ValueError(f"{list(options)} names an option twice")
+        raise ValueError(f"{list(options)} has a duplicate option")
     return tuple(sorted(options))
 
 
@@ -41,13 +41,13 @@ def _odd(options: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _operations(names: tuple[str, ...]) -> tuple[str, ...]:
-    # Inside an identity `none` would be `skip` under a second name.
+    # With a shortcut around it, `none` would be the same as `skip`.
     known = [name for name in OPERATIONS if name != "none"]
     for name in names:
         if name not in known:
-            raise ValueError(f"{name!r} is no operation of a chain; {suggestion(name, known)}")
+            raise ValueError(f"{name!r} is not an operation of a chain; {suggestion(name, known)}")
         if names.count(name) > 1:
-            raise ValueError(f"{list(names)} names an option twice")
+            raise ValueError(f"{list(names)} has a duplicate option")
     return names
 
 
@@ -78,10 +78,10 @@ _QUICK_PART = 4  # the first of them has a quarter of the channels
 
 
 class BaseStem(Settings):
-    """The real-valued layers that read the image, in any family.
+    """The real-valued layers that read the image, for all families.
 
-    `conv` is one convolution; `quick` that of QuickNet (Bannink et al., MLSys 2021): 3 x 3 to a quarter of
-    the channels and 3 x 3 depthwise, each of stride 2, then 1 x 1.
+    `conv` is one convolution. `quick` is the stem of QuickNet (Bannink et al., MLSys 2021): 3 x 3 to a
+    quarter of the channels and 3 x 3 depthwise, each with stride 2, then 1 x 1.
     """
 
     kind: Literal["conv", "quick"] = "conv"
@@ -90,25 +90,27 @@ class BaseStem(Settings):
     @model_validator(mode="after")
     def _strides(self) -> "BaseStem":
         if self.kind == "quick" and self.stride != _QUICK_STRIDE:
-            raise ValueError(f"a quick stem has stride {_QUICK_STRIDE}; write that, or leave out its kind")
+            raise ValueError(
+                f"a quick stem has stride {_QUICK_STRIDE}, not {self.stride}; write it, or leave out `kind`"
+            )
         return self
 
     def check_widths(self, widths: Sequence[int]) -> None:
-        """Raise ValueError where a stem of this kind cannot put out one of these numbers of channels."""
+        """Raise ValueError if a stem of this kind cannot have one of these numbers of channels."""
         odd = next((width for width in widths if width % _QUICK_PART), None)
         if self.kind == "quick" and odd:
-            raise ValueError(f"stem: a quarter of {odd} channels is no whole number")
+            raise ValueError(f"stem: {odd} channels; a quick stem needs a multiple of {_QUICK_PART}")
 
 
-class Stem(BaseStem):
+class ChainStem(BaseStem):
     """The stem of a chain."""
 
-    channels: Options | None = None  # None: those of the first stage
+    channels: Options | None = None  # None: as the first stage
     kernel: Kernels = (3,)
 
 
 class Each(Settings):
-    """What every block of a stage chooses for itself."""
+    """The fields that every block of a stage chooses separately."""
 
     channels: Options | None = None
     kernel: Kernels | None = None
@@ -118,7 +120,7 @@ class Each(Settings):
 
 
 class Stage(Settings):
-    """Blocks of one resolution; the first one strides and widens."""
+    """Blocks of one resolution; only the first one strides."""
 
     channels: Options | None = None
     blocks: Options = (1,)
@@ -132,48 +134,50 @@ class Stage(Settings):
     def _chosen_once(self) -> "Stage":
         for field in ("channels", *BLOCK_FIELDS):
             if getattr(self.each, field) is not None and field in self.model_fields_set:
-                raise ValueError(f"{field} stands in the stage and under `each`; keep one of them")
+                raise ValueError(f"{field} is set both in the stage and under `each`; keep one of them")
         if self.channels is None and self.each.channels is None:
-            raise ValueError("channels is missing; write it in the stage, or under `each`")
+            raise ValueError("channels is missing; set it in the stage, or under `each`")
         return self
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Channels that a block of the stage may put out."""
+        """The possible output channels of a block of the stage."""
         widths = self.channels or self.each.channels
         assert widths is not None
         return widths
 
     @property
     def widths_read(self) -> tuple[int, ...]:
-        """Channels that a block other than the first may read."""
+        """The possible input channels of blocks after the first."""
         return self.widths if max(self.blocks) > 1 else ()
 
 
 class ChainDefinition(Settings):
-    """A chain space as its YAML file says it."""
+    """The YAML file of a chain space."""
 
     family: Literal["chain"]
     block: Annotated[str, AfterValidator(_block)]
     image: tuple[_Option, _Option, _Option]
     classes: Annotated[int, Field(ge=2, strict=True)]
     pad: Literal[0, 1] = 0
-    transition: Transition | None = None  # None: that of the block
+    transition: Transition | None = None  # None: the default of the block
     constraints: Constraints = Field(default_factory=dict)
-    stem: Stem
+    stem: ChainStem
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
 
     @property
     def kind(self) -> BlockKind:
-        """What the blocks are."""
+        """The kind of its blocks."""
         return BLOCKS[self.block]
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ChainDefinition":
         if self.transition and not self.kind.transition:
-            raise ValueError(f"transition: a {self.block} block widens by itself; leave it out")
+            raise ValueError(
+                f"transition: a {self.block} block needs none, since it widens itself; leave it out"
+            )
         if self.stem.channels is None and self.stages[0].channels is None:
-            raise ValueError("stem.channels: is missing, and those of stage 1 stand under `each`; write it")
+            raise ValueError("stem.channels: is missing, and stage 1 has no common channels; set it")
         self.stem.check_widths(self.stem.channels or self.stages[0].widths)
         check_concerns(self.constraints, ("channels", "blocks", "kernel", *self.kind.fields))
         before, name = self.stem.channels or (), "the stem"
@@ -186,23 +190,23 @@ class ChainDefinition(Settings):
         return self
 
     def _check_fields(self, number: int, stage: Stage) -> None:
-        """Raise ValueError where a stage has a number that its blocks do not take."""
+        """Raise ValueError if a stage has a field that its blocks do not have."""
         for field in BLOCK_FIELDS:
             given = field in stage.model_fields_set or getattr(stage.each, field) is not None
             if given and field not in self.kind.fields:
-                takes = " and ".join(("channels", *self.kind.fields))
-                raise ValueError(f"stages.{number}.{field}: a {self.block} block has none; it takes {takes}")
+                fields = " and ".join(("channels", *self.kind.fields))
+                raise ValueError(f"stages.{number}.{field}: a {self.block} block has only {fields}")
         if "operation" in self.kind.fields:
             if stage.each.operation is None:
                 raise ValueError(f"stages.{number}.each.operation: is missing")
             if len(stage.blocks) > 1:
                 raise ValueError(
-                    f"stages.{number}.blocks: {list(stage.blocks)} and the operation skip would draw one "
-                    f"network twice; write {max(stage.blocks)}, and offer skip"
+                    f"stages.{number}.blocks: {list(stage.blocks)} would give duplicate networks, since the "
+                    f"operation skip omits a block too; write {max(stage.blocks)}, and offer skip"
                 )
 
     def _check_groups(self, number: int, stage: Stage, before: tuple[int, ...]) -> None:
-        """Raise ValueError where groups do not divide channels that a block may read or put out."""
+        """Raise ValueError if groups do not divide possible input or output channels of a block."""
         for field in ("groups", "pointwise_groups", "operation"):
             read = stage.widths if self.kind.transition else (*(before or stage.widths), *stage.widths_read)
             widths = read if field in self.kind.keeps else (*read, *stage.widths)
@@ -214,21 +218,21 @@ class ChainDefinition(Settings):
 
 
 def block_options(stage: Stage, field: str) -> tuple[Option, ...]:
-    """The options of a number that the stage or each of its blocks decides."""
+    """The options of a field, which the stage or each of its blocks decides."""
     own: tuple[Option, ...] | None = getattr(stage.each, field)
     shared: tuple[Option, ...] = () if own is not None else getattr(stage, field)
     return shared if own is None else own
 
 
 def _check_widths(number: int, stage: Stage, before: tuple[int, ...], name: str) -> None:
-    """Raise ValueError where a block might narrow the stream; a stem of its width has none before it."""
+    """Raise ValueError if a block may narrow the stream, whose possible channels are `before`."""
     if before and min(stage.widths) < max(before):
         raise ValueError(
-            f"stages.{number}.channels: {min(stage.widths)} is less than the {max(before)} channels that "
-            f"{name} may have: a parameter-free shortcut cannot narrow; start at {max(before)} or more"
+            f"stages.{number}.channels: {min(stage.widths)} is less than {max(before)}, which {name} may "
+            f"have, but a parameter-free shortcut cannot narrow; start at {max(before)} or more"
         )
     if stage.each.channels and len(stage.each.channels) > 1 and max(stage.blocks) > 1:
         raise ValueError(
             f"stages.{number}.each.channels: {min(stage.widths)} may follow {max(stage.widths)}, but a "
-            "parameter-free shortcut cannot narrow; write `constraints: {nondecreasing: channels}`"
+            "parameter-free shortcut cannot narrow; add `constraints: {nondecreasing: channels}`"
         )

@@ -1,7 +1,7 @@
-"""How a decided chain architecture is drawn: segment by segment, each of which continues one stream.
+"""Draws a chain architecture segment by segment; each segment continues the stream.
 
-A segment is the stem, one block, or the classifier. Nothing but the stream passes from one to the next, so
-costs of networks are put together from those of segments.
+A segment is the stem, one block, or the classifier. Only the stream passes from one segment to the next, so
+the costs of networks are put together from those of segments.
 """
 
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ from evo_bnas.space.sketch import Sketch
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of a chain: its place, the channels of the stream before it, and what is decided in it."""
+    """A part of a chain: its place, the channels of the stream before it, and its decided numbers."""
 
-    stage: int  # 0: the stem; one more than there are stages: the classifier
+    stage: int  # 0: the stem; number of stages + 1: the classifier
     number: int  # of the block within its stage
     cin: int
     block: Block  # of the stem: channels, stride and kernel; of the classifier: the classes
@@ -32,10 +32,10 @@ def draw(chain: ChainDefinition, segments: Iterable[Segment]) -> tuple[Node, ...
 
 
 def draw_alone(chain: ChainDefinition, segment: Segment) -> tuple[Node, ...]:
-    """The nodes of one segment, which reads the stream in place of the image."""
+    """The nodes of one segment, with the stream before it as its image."""
     height, width = chain.image[1:]
     strides = [chain.stem.stride, *(stage.stride for stage in chain.stages)]
-    # The first block of a stage strides, so the others read a smaller map.
+    # Only the first block of a stage strides, so the others read a smaller map.
     for stride in strides[: segment.stage + (segment.number > 1)]:
         height, width = -(-height // stride), -(-width // stride)
     sketch = Sketch((segment.cin, height, width))
@@ -52,14 +52,14 @@ def _append(chain: ChainDefinition, sketch: Sketch, segment: Segment) -> None:
     else:
         name = f"s{segment.stage}.b{segment.number}"
         if chain.kind.transition:
-            how = chain.transition or chain.kind.transition
-            draw_transition(sketch, f"{name}.transition", block, how)
+            transition = chain.transition or chain.kind.transition
+            draw_transition(sketch, f"{name}.transition", block, transition)
             block = replace(block, stride=1)
         chain.kind.draw(sketch, name, block)
 
 
 def draw_stem(sketch: Sketch, kind: str, stem: Block) -> None:
-    """The real-valued layers that read the image."""
+    """Append the real-valued layers that read the image."""
     if kind == "conv":
         sketch.conv(
             "stem", sketch.last, stem.channels, kernel=stem.kernel, stride=stem.stride, after=("norm",)

@@ -1,4 +1,4 @@
-"""Genes, architectures, and what every search space can do with them."""
+"""Genes, architectures, and the operations that every search space has."""
 
 import json
 from abc import ABC, abstractmethod
@@ -21,13 +21,14 @@ from evo_bnas.quantity import show
 
 Genes = tuple[int, ...]
 
-# Below this many gene combinations the architectures are simply enumerated.
+# Up to this many gene combinations, architectures are counted by enumeration.
 _ENUMERABLE = 20_000
-_ESTIMATE_DRAWS = 10_000
+_ESTIMATE_SAMPLES = 10_000
 
-# Tilts at which the mean cost is measured, and draws for each; at the last one hardly a gene wavers.
+# Tilts at which the mean cost is measured, and the samples for each. At the largest tilt, samples hardly
+# vary.
 _TILTS = np.geomspace(0.1, 100.0, 13)
-_TILT_DRAWS = 32
+_TILT_SAMPLES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Gene:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A canonical genes tuple of one space; `key` is its text in option values."""
+    """The canonical genes of an architecture of one space; `key` is their text in option values."""
 
     genes: Genes
     key: str
@@ -50,25 +51,25 @@ class Architecture:
 
 
 class Count(NamedTuple):
-    """A number of architectures, and whether it was counted or estimated."""
+    """A number of architectures, and whether it is exact or estimated."""
 
     number: int
     exact: bool
 
 
 class GeneSpace(ABC):
-    """Genes with exact costs: all that a search needs to know of a space.
+    """Genes with exact costs: everything that a search needs of a space.
 
-    A table of known scores gives the abstract methods itself, every other space by its blueprints.
+    Table spaces implement it directly, all others through their blueprints (`Space`).
     """
 
     name: str
     genes: tuple[Gene, ...]
-    objectives: tuple[str, ...] = tuple(OBJECTIVES)  # what may be asked of its networks
+    objectives: tuple[str, ...] = tuple(OBJECTIVES)  # those that its networks have
 
     @abstractmethod
     def active(self, genes: Genes) -> tuple[bool, ...]:
-        """Which genes have a say in the network."""
+        """For every gene, whether it affects the network."""
 
     @abstractmethod
     def costs(self, architecture: Architecture) -> dict[str, float]:
@@ -76,31 +77,31 @@ class GeneSpace(ABC):
 
     @abstractmethod
     def key(self, genes: Genes) -> str:
-        """The text of canonical genes in option values, inactive genes absent."""
+        """The text of canonical genes in option values, without inactive genes."""
 
     @abstractmethod
     def parse(self, key: str) -> Architecture:
-        """The architecture with this key; raises ValueError that names the part that does not fit."""
+        """The architecture with this key; raises ValueError with the part that is wrong."""
 
     @abstractmethod
     def smallest(self) -> Architecture:
-        """The architecture of the fewest ops; where it is not the cheapest by all, see `cheapest`."""
+        """The architecture with the fewest ops; `cheapest` has those of other objectives."""
 
     @abstractmethod
     def largest(self) -> Architecture:
-        """The architecture of the most ops."""
+        """The architecture with the most ops."""
 
     @abstractmethod
     def bounds(self, objective: str) -> tuple[float, float]:
-        """Best and worst value of an objective over the space; a worst error is that of chance."""
+        """Minimum and maximum of an objective over the space; the maximum of the error is that of chance."""
 
     def cheapest(self, objective: str) -> Architecture:
-        """The architecture of the least value of an exact objective; here the smallest is that for all."""
+        """The architecture with the minimum of an exact objective; by default the smallest."""
         return self.smallest()
 
     @abstractmethod
     def definition(self) -> dict[str, object]:
-        """The space as JSON values: equal definitions are equal spaces."""
+        """The space as JSON values; spaces with equal definitions are equal."""
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -118,12 +119,12 @@ class GeneSpace(ABC):
         return tuple(gene if active else 0 for gene, active in zip(genes, self.active(genes), strict=True))
 
     def architecture(self, genes: Sequence[int]) -> Architecture:
-        """The architecture that these option indices stand for."""
+        """The architecture of any option indices, after repair."""
         canonical = self.repair(genes)
         return Architecture(canonical, self.key(canonical))
 
     def check_limits(self, limits: Mapping[str, float]) -> None:
-        """Raise UsageError where no network of the space meets a limit on an exact cost."""
+        """Raise UsageError if no network of the space meets a limit on an exact cost."""
         for name, limit in limits.items():
             if name not in EXACT:
                 continue
@@ -136,45 +137,45 @@ class GeneSpace(ABC):
                 )
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """An architecture whose genes are drawn uniformly and independently."""
+        """An architecture with uniform, independent genes."""
         return self.architecture(rng.integers(self.sizes).tolist())
 
     def sample_cost_uniform(self, rng: np.random.Generator, objective: str = "ops") -> Architecture:
-        """An architecture of a cost drawn uniformly between the cheapest and the dearest.
+        """An architecture whose cost is distributed about uniformly between minimum and maximum.
 
-        Uniform genes practically never meet the ends of a space. Here option probabilities are tilted,
-        p(option) ~ exp(t * effect of the option on the cost), with the t whose mean cost is the drawn one.
+        Uniform genes almost never give costs near the ends. So option probabilities are tilted, p(option) ~
+        exp(t * effect of the option on the cost), with the t whose mean cost is the sampled one.
         """
         tilts, means = self._tilts(objective)
         target = rng.uniform(*self.bounds(objective))
-        return self._draw_tilted(rng, objective, float(np.interp(target, means, tilts)))
+        return self._sample_tilted(rng, objective, float(np.interp(target, means, tilts)))
 
     def neighbours(self, architecture: Architecture) -> tuple[Architecture, ...]:
-        """All other architectures that differ in one gene."""
-        found = {
+        """All architectures that a change of one gene gives."""
+        others = {
             self.architecture((*architecture.genes[:i], option, *architecture.genes[i + 1 :]))
             for i, size in enumerate(self.sizes)
             for option in range(size)
         }
-        return tuple(sorted(found - {architecture}, key=lambda other: other.genes))
+        return tuple(sorted(others - {architecture}, key=lambda other: other.genes))
 
     def enumerate(self) -> Iterator[Architecture]:
-        """Every architecture once; practical for small spaces only."""
+        """Every architecture once; only for small spaces."""
         for genes in product(*map(range, self.sizes)):
             if self.repair(genes) == genes:
                 yield self.architecture(genes)
 
     def count(self) -> Count:
-        """How many architectures there are: counted, or estimated from the share of canonical genes."""
+        """The number of architectures: counted, or estimated from the share of canonical genes."""
         combinations = prod(self.sizes)
         if combinations <= _ENUMERABLE:
             return Count(sum(1 for _ in self.enumerate()), exact=True)
         rng = np.random.default_rng(0)
-        draws = [tuple(rng.integers(self.sizes).tolist()) for _ in range(_ESTIMATE_DRAWS)]
-        share = sum(self.repair(genes) == genes for genes in draws) / len(draws)
+        samples = [tuple(rng.integers(self.sizes).tolist()) for _ in range(_ESTIMATE_SAMPLES)]
+        share = sum(self.repair(genes) == genes for genes in samples) / len(samples)
         return Count(round(combinations * share), exact=False)
 
-    def _draw_tilted(self, rng: np.random.Generator, objective: str, tilt: float) -> Architecture:
+    def _sample_tilted(self, rng: np.random.Generator, objective: str, tilt: float) -> Architecture:
         exponent = tilt * self._effects(objective)
         weights = np.exp(exponent - np.nanmax(exponent, axis=1, keepdims=True))
         cumulated = np.cumsum(np.nan_to_num(weights), axis=1)
@@ -183,13 +184,13 @@ class GeneSpace(ABC):
 
     @lru_cache(maxsize=8)  # noqa: B019  a space lives as long as the program
     def _tilts(self, objective: str) -> tuple[np.ndarray, np.ndarray]:
-        """Tilts in rising order and the mean cost that each gives, measured on a few draws."""
+        """Tilts in rising order, and the mean cost of a few samples at each."""
         tilts = np.concatenate([-_TILTS[::-1], [0.0], _TILTS])
         rng = np.random.default_rng(0)
         means = [
             np.mean([
-                self.costs(self._draw_tilted(rng, objective, tilt))[objective]
-                for _ in range(_TILT_DRAWS)
+                self.costs(self._sample_tilted(rng, objective, tilt))[objective]
+                for _ in range(_TILT_SAMPLES)
             ])
             for tilt in tilts
         ]  # fmt: skip
@@ -197,10 +198,10 @@ class GeneSpace(ABC):
 
     @lru_cache(maxsize=8)  # noqa: B019  a space lives as long as the program
     def _effects(self, objective: str) -> np.ndarray:
-        """What each option adds to the cost, (genes, most options); NaN where a gene has fewer options.
+        """The effect of each option on the cost, (genes, options); NaN beyond the options of a gene.
 
-        Averaged over the change in the smallest and in the largest network, and scaled so that the
-        dearest options add up to the number of genes.
+        It is the mean of the effects in the smallest and in the largest network, scaled such that those of
+        the most expensive options add up to the number of genes.
         """
         effects = np.full((len(self.genes), max(self.sizes, default=1)), np.nan)
         for i, size in enumerate(self.sizes):
@@ -215,9 +216,9 @@ class GeneSpace(ABC):
 
 
 class Space(GeneSpace):
-    """A search space: genes, and the blueprint that they draw.
+    """A search space whose genes give blueprints.
 
-    A family (chain, cell) gives the abstract methods; the rest follows from them.
+    A family (chain, cell, nb201) implements the abstract methods.
     """
 
     image: tuple[int, int, int]  # channels, height, width
@@ -229,17 +230,17 @@ class Space(GeneSpace):
 
     @abstractmethod
     def envelope(self) -> tuple[Node, ...]:
-        """Nodes that hold every tensor of the space at its widest; not executable."""
+        """Nodes that have every tensor of the space at its full size; they are not a network."""
 
     @abstractmethod
     def fit(self, image: tuple[int, int, int], classes: int) -> "Space":
         """The same space for other images and classes.
 
-        Raises ValueError where the images are too small or too large for it: beyond `sides`.
+        Raises ValueError if the images are smaller or larger than `sides` allows.
         """
 
     def cost(self, architecture: Architecture) -> Cost:
-        """What the architecture costs, in the default profile."""
+        """The cost of an architecture in the default profile."""
         return self._cost(architecture)
 
     def costs(self, architecture: Architecture) -> dict[str, float]:
@@ -252,20 +253,20 @@ class Space(GeneSpace):
 
     @property
     def sides(self) -> tuple[int, int]:
-        """The least and the greatest side of an image that it takes: half to twice of what it is made for.
+        """Minimum and maximum side of its images: from half to twice the size that it is designed for.
 
-        Its strides belong to a size: the last maps of smaller images would have a pixel or two, and those of
-        larger ones a cost and a reach that nobody meant.
+        The strides of a space suit one size. With much smaller images, the last maps would have one or two
+        pixels; with much larger ones, costs and receptive fields would not fit.
         """
         return -(-min(self.image[1:]) // 2), 2 * max(self.image[1:])
 
     def _check_size(self, image: tuple[int, int, int]) -> None:
-        """Raise ValueError where an image is beyond `sides`."""
-        least, greatest = self.sides
-        if not all(least <= side <= greatest for side in image[1:]):
+        """Raise ValueError if a side of an image is outside `sides`."""
+        least, most = self.sides
+        if not all(least <= side <= most for side in image[1:]):
             raise ValueError(
-                f"space {self.name} is made for images of {self.image[1]}x{self.image[2]} and takes "
-                f"{least} to {greatest} pixels a side, not {image[1]}x{image[2]}"
+                f"space {self.name} is designed for images of {self.image[1]}x{self.image[2]} and takes "
+                f"{least} to {most} pixels per side, not {image[1]}x{image[2]}"
             )
 
     @cached_property
@@ -273,5 +274,5 @@ class Space(GeneSpace):
         return lru_cache(maxsize=1 << 16)(lambda architecture: cost(self.draw(architecture)))
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the costs that were counted, whose function cannot be pickled."""
+        """Without the cached costs, whose function cannot be pickled."""
         return {name: value for name, value in vars(self).items() if name != "_cost"}

@@ -1,14 +1,14 @@
 """The cell of NAS-Bench-201 (Dong and Yang, ICLR 2020) with 1-bit operations.
 
-Each of the six edges between four nodes has one of five operations, and a node adds up what comes in. Three
-stages of equal cells stand behind a real-valued stem, with a fixed binary residual block before the second
-and the third, which halves the map and doubles the channels.
+Each of the six edges between four nodes has one of five operations, and a node adds its incoming edges. A
+real-valued stem is followed by three stages of equal cells; a fixed binary residual block before the second
+and third stage halves the map and doubles the channels.
 
-Of the 15,625 genes 341 draw no path from the input to the output. The other 15,284 draw networks, but many
-of them the same one: an edge that lies on no path is not drawn, and a sum has no weights, so its terms may be
-added in any order and at any node. Such genes have one canonical form, hence one key, and 9,043 networks are
-left. Cells that are equal but for the numbers of their nodes stay different networks, because in a supernet
-they have different weights; their blueprints have one `shape_key`.
+Of the 15,625 genes, 341 have no path from the input to the output. The other 15,284 give networks, with many
+duplicates: edges without a path to the output are not drawn, and since sums have no weights, their terms may
+be added in any order and at any node. Duplicates share one canonical form and one key, which leaves 9,043
+networks. Cells that differ only in the numbers of their nodes stay different networks, since they have
+different weights in a supernet; their blueprints have the same `shape_key`.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ from evo_bnas.space.cell_text import Cell, Edge, read, write
 from evo_bnas.space.genes import Architecture, Count, Gene, Genes, Space
 from evo_bnas.space.sketch import Sketch
 
-NODES = 3  # nodes 1 to 3 read earlier ones; node 0 is the input, and the last one the output
+NODES = 3  # nodes 1 to 3 read earlier ones; node 0 is the input, and node 3 the output
 OPERATIONS = ("none", "skip", "avg3", "b1", "b3")
 STAGES = 3
 
@@ -38,24 +38,24 @@ _EVERYTHING: Cell = tuple(
 )
 
 _Number = Annotated[int, Field(ge=1, strict=True)]
-# A map as the sum that it is: how often each term is added. A term is the input of the cell, or what an
-# operation at an address (node, source, operation) makes of another map.
+# A map as a sum of terms with their multiplicities. A term is the input of the cell, or the result of an
+# operation at an address (node, source, operation) on another map.
 _Value = frozenset[tuple[Any, int]]
 
 
 class NB201Definition(Settings):
-    """An nb201 space as its YAML file says it; the second and third stage double the channels."""
+    """The YAML file of an nb201 space; the second and third stage double the channels."""
 
     family: Literal["nb201"]
     image: tuple[_Number, _Number, _Number]
     classes: Annotated[int, Field(ge=2, strict=True)]
     pad: Literal[0, 1] = 0
     channels: _Number
-    cells: _Number  # of each stage
+    cells: _Number  # per stage
 
 
 class NB201Space(Space):
-    """The space that an nb201 definition spans."""
+    """The space of an nb201 definition."""
 
     def __init__(self, name: str, cells: NB201Definition) -> None:
         self.name = name
@@ -65,11 +65,11 @@ class NB201Space(Space):
         self.genes = tuple(Gene(f"edge{source}{node}", OPERATIONS) for source, node in EDGES)
 
     def active(self, genes: Genes) -> tuple[bool, ...]:
-        # An edge that is none could be there, so all have a say.
+        # All genes are active: an edge `none` is a choice too.
         return (True,) * len(self.genes)
 
     def repair(self, genes: Sequence[int]) -> Genes:
-        """The canonical genes of the same network; where they draw none, the input becomes the output."""
+        """The canonical genes of the same network; without a path, the network that returns the input."""
         return _canonical()[tuple(int(gene) for gene in genes)]
 
     def draw(self, architecture: Architecture) -> Blueprint:
@@ -86,10 +86,10 @@ class NB201Space(Space):
             cell = read(key, NODES, 1, range(NODES + 1), OPERATIONS[1:])
         except ValueError as failure:
             raise ValueError(f"{key!r}: {failure}") from None
-        found = {(edge.source, node): edge.operation for node, edges in enumerate(cell, 1) for edge in edges}
-        architecture = self.architecture([OPERATIONS.index(found.get(edge, "none")) for edge in EDGES])
+        edges = {(edge.source, node): edge.operation for node, own in enumerate(cell, 1) for edge in own}
+        architecture = self.architecture([OPERATIONS.index(edges.get(edge, "none")) for edge in EDGES])
         if architecture.key != key:
-            raise ValueError(f"{key!r} is no key of {self.name}; near to it is {architecture.key}")
+            raise ValueError(f"{key!r} is not canonical in {self.name}; write {architecture.key}")
         return architecture
 
     def smallest(self) -> Architecture:
@@ -97,7 +97,7 @@ class NB201Space(Space):
         return self.architecture([OPERATIONS.index("none")] * len(EDGES))
 
     def largest(self) -> Architecture:
-        # The dearest operation everywhere, whose outputs are all alive at once where they are added.
+        # The most expensive operation on every edge; the outputs are all live when they are added.
         return self.architecture([OPERATIONS.index("b3")] * len(EDGES))
 
     def fit(self, image: tuple[int, int, int], classes: int) -> "NB201Space":
@@ -105,7 +105,7 @@ class NB201Space(Space):
         return NB201Space(self.name, self.cells.model_copy(update={"image": image, "classes": classes}))
 
     def definition(self) -> dict[str, object]:
-        # Without defaults: one that is spelled out makes no other space.
+        # Without defaults, so that writing a default does not change the space.
         return self.cells.model_dump(mode="json", exclude_defaults=True)
 
     def count(self) -> Count:
@@ -113,7 +113,7 @@ class NB201Space(Space):
 
 
 def decode(genes: Genes) -> Cell:
-    """The cell of canonical genes, without the edges that are none."""
+    """The cell of canonical genes, without `none`."""
     operations = {edge: OPERATIONS[gene] for edge, gene in zip(EDGES, genes, strict=True)}
     return tuple(
         tuple(
@@ -127,21 +127,21 @@ def decode(genes: Genes) -> Cell:
 
 @cache
 def _canonical() -> dict[Genes, Genes]:
-    """For all genes those that stand for their network.
+    """The canonical genes for all genes.
 
-    Of the ways to add up the same terms it is one whose last node adds the fewest different maps, since
-    these are alive at once; then the first one, with `none` before all other operations.
+    Of the genes that add the same terms, they are those whose last node adds the fewest different maps, since
+    these are live at the same time; ties go to the first genes, with `none` before all other operations.
     """
-    found = {genes: _output(decode(genes)) for genes in product(range(len(OPERATIONS)), repeat=len(EDGES))}
+    outputs = {genes: _output(decode(genes)) for genes in product(range(len(OPERATIONS)), repeat=len(EDGES))}
     best: dict[_Value, tuple[int, Genes]] = {}
-    for genes, (output, added) in found.items():
+    for genes, (output, added) in outputs.items():
         best[output] = min(best.get(output, (added, genes)), (added, genes))
-    straight = tuple(OPERATIONS.index("skip" if edge == (0, NODES) else "none") for edge in EDGES)
-    return {genes: best[output][1] if output else straight for genes, (output, _) in found.items()}
+    identity = tuple(OPERATIONS.index("skip" if edge == (0, NODES) else "none") for edge in EDGES)
+    return {genes: best[output][1] if output else identity for genes, (output, _) in outputs.items()}
 
 
 def _output(cell: Cell) -> tuple[_Value, int]:
-    """What a cell puts out, empty without a path, and how many different maps its last node adds."""
+    """The output of a cell, empty without a path, and the number of different maps in its last sum."""
     values: list[_Value] = [frozenset({("input", 1)})]
     for node, edges in enumerate(cell, 1):
         added = [
@@ -175,7 +175,7 @@ def draw(definition: NB201Definition, cell: Cell) -> tuple[Node, ...]:
 
 
 def _reduce(sketch: Sketch, name: str, source: int, channels: int, style: Style) -> int:
-    """A residual block of two binary 3 x 3: the first one halves the map and widens to the channels."""
+    """A residual block of two binary 3 x 3 convolutions; the first one halves the map and widens."""
     pooled = sketch.shrink(f"{name}.pool", source, 2)
     shortcut = sketch.tile(f"{name}.tile", pooled, channels)
     for part, stride in (("a", 2), ("b", 1)):

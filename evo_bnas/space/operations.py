@@ -1,4 +1,4 @@
-"""The operations that a position of a network may choose from, by the names that keys show."""
+"""The operations that spaces choose from, by their names in keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from evo_bnas.network.node import Op
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is computed; a block or a cell puts signs, norms, activations and shortcuts around it."""
+    """An operation; blocks and cells add the signs, norms, activations and shortcuts around it."""
 
-    op: Op | None  # conv: 1-bit weights and inputs; None: nothing is computed
+    op: Op | None  # conv has 1-bit weights and inputs; None computes nothing
     kernel: int = 1
     dilation: int = 1
     groups: int = 1
 
     @property
     def parameter_free(self) -> bool:
-        """Whether it has no convolution: it learns sooner than a binary one, and wins too early."""
+        """Whether it has no weights; a supernet favours such operations too early."""
         return self.op != "conv"
 
 

@@ -1,6 +1,6 @@
-"""A search space given by a table of known answers: a published benchmark, or networks trained before.
+"""Search spaces from a table of results: a published benchmark, or networks trained before.
 
-Nothing is drawn: genes are the columns of the table, and costs are read instead of counted.
+There are no blueprints: genes are columns of the table, and costs are read instead of counted.
 """
 
 import csv
@@ -24,21 +24,21 @@ _SEED = re.compile(r"error_\d+")
 _MACRO_OPTIONS = "012"  # identity, MobileNetV2 block 3x3 with expansion 3, 5x5 with expansion 6
 _MACRO_LAYERS = 8
 
-Options = tuple[str, ...]  # an option name a gene; empty where the gene is inactive
+Options = tuple[str, ...]  # one option name per gene; empty if the gene is inactive
 Row = tuple[Options, Mapping[str, float]]
 
 
 class TableSpace(GeneSpace):
-    """The architectures of a table, which need not hold every combination of options.
+    """The architectures of a table, which need not contain every combination of options.
 
-    `scores` has each row's objectives by key, the measured ones too. A key is the row's option names: in
-    one word where all are single characters, else with `-` between them. Raises ValueError where two rows
-    have one key, and where there is no row.
+    `scores` has the objectives of each row by key, including measured ones. A key is the option names of a
+    row, joined without separator if all are single characters, otherwise with `-`. Raises ValueError if there
+    are no rows or duplicate keys.
     """
 
     def __init__(self, name: str, rows: Sequence[Row]) -> None:
         if not rows:
-            raise ValueError("holds no network")
+            raise ValueError("no rows")
         self.name = name
         columns = [sorted(set(column)) for column in zip(*(options for options, _ in rows), strict=True)]
         self.genes = tuple(Gene(f"{_GENE}{i}", tuple(options)) for i, options in enumerate(columns))
@@ -51,7 +51,7 @@ class TableSpace(GeneSpace):
             genes = tuple(column.index(o) for column, o in zip(columns, options, strict=True))
             architecture = Architecture(genes, self.key(genes))
             if architecture.key in self.scores:
-                raise ValueError(f"{architecture.key!r} stands in it twice")
+                raise ValueError(f"duplicate key {architecture.key!r}")
             self._rows[genes] = self._parsed[architecture.key] = architecture
             self.scores[architecture.key] = objectives
 
@@ -59,7 +59,7 @@ class TableSpace(GeneSpace):
         return tuple(gene.options[option] != "" for gene, option in zip(self.genes, genes, strict=True))
 
     def repair(self, genes: Sequence[int]) -> Genes:
-        """The row of these option indices; where there is none, the first of those nearest to them."""
+        """The row with these option indices, or else the first of the rows that differ in the fewest."""
         genes = tuple(int(gene) for gene in genes)
         if genes in self._rows:
             return genes
@@ -75,22 +75,22 @@ class TableSpace(GeneSpace):
 
     def parse(self, key: str) -> Architecture:
         if key not in self._parsed:
-            raise ValueError(f"{key!r} is no key of {self.name}; it reads like {next(iter(self._parsed))}")
+            raise ValueError(f"{key!r} is not a key of {self.name}; write it like {next(iter(self._parsed))}")
         return self._parsed[key]
 
     def smallest(self) -> Architecture:
-        """The least sum of exact costs, each scaled to its range: the cheapest by all, if there is one."""
+        """The minimum of the sum of exact costs, each scaled to its range."""
         return self._architectures[int(self._scaled_costs.argmin())]
 
     def largest(self) -> Architecture:
-        """The greatest sum of exact costs, each scaled to its range: the dearest by all, if there is one."""
+        """The maximum of the sum of exact costs, each scaled to its range."""
         return self._architectures[int(self._scaled_costs.argmax())]
 
     def cheapest(self, objective: str) -> Architecture:
         return self._architectures[int(self._values(objective).argmin())]
 
     def bounds(self, objective: str) -> tuple[float, float]:
-        """Least and greatest value in the table, of measured objectives too."""
+        """Minimum and maximum in the table, also of measured objectives."""
         return self._bounds[objective]
 
     @cached_property
@@ -99,7 +99,7 @@ class TableSpace(GeneSpace):
         return {name: (float(values.min()), float(values.max())) for name, values in columns.items()}
 
     def check_limits(self, limits: Mapping[str, float]) -> None:
-        """Raise UsageError where no row meets all limits on exact costs."""
+        """Raise UsageError if no row meets all limits on exact costs."""
         super().check_limits(limits)
         exact = {name: limit for name, limit in limits.items() if name in EXACT}
         within = np.ones(len(self.scores), dtype=bool)
@@ -140,24 +140,24 @@ class TableSpace(GeneSpace):
 
 
 def load(path: Path) -> TableSpace:
-    """The space of a table file: NAS-Bench-Macro's JSON, or CSV.
+    """The space of a table file: CSV, or the JSON file of NAS-Bench-Macro.
 
-    A CSV file has the columns `gene_0`, `gene_1`, … with the names of options, empty where a gene is
-    inactive, then one column an objective: at least one exact cost, and `error` as a fraction or, trained
-    with several seeds, `error_0`, `error_1`, …, whose mean is the error. Raises UsageError, with line and
-    column, where it is anything else.
+    A CSV file has the columns `gene_0`, `gene_1`, … with option names, empty for inactive genes, then one
+    column per objective: at least one exact cost, and either `error` as a fraction or the errors of several
+    seeds in `error_0`, `error_1`, …, which are averaged. Raises UsageError with line and column if the file
+    is not valid.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as failure:
         raise UsageError(f"{path}: cannot be read: {failure.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path}: is no text; write it as CSV in UTF-8") from None
+        raise UsageError(f"{path}: is not UTF-8 text; save it as CSV in UTF-8") from None
     rows = _macro(path, text) if path.suffix == ".json" else _csv(path, text)
     try:
         return TableSpace(path.stem, rows)
     except ValueError as failure:
-        raise UsageError(f"{path}: {failure}; a table has one row for each network") from None
+        raise UsageError(f"{path}: {failure}; write one row per network") from None
 
 
 def _macro(path: Path, text: str) -> list[Row]:
@@ -177,12 +177,12 @@ def _macro(path: Path, text: str) -> list[Row]:
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as failure:
         raise UsageError(
-            f"{path}: is no NAS-Bench-Macro table ({type(failure).__name__}: {failure}); that is an object "
-            "of eight-digit keys with mean_acc, flops and params; write any other table as CSV"
+            f"{path}: is not a NAS-Bench-Macro table ({type(failure).__name__}: {failure}), which has "
+            "eight-digit keys with mean_acc, flops and params; save other tables as CSV"
         ) from None
     for options, _ in rows:
         if len(options) != _MACRO_LAYERS or not set(options) <= set(_MACRO_OPTIONS):
-            raise UsageError(f"{path}: key {''.join(options)!r} is not eight digits of 0, 1 and 2")
+            raise UsageError(f"{path}: key {''.join(options)!r} must be eight digits of 0, 1 and 2")
     return rows
 
 
@@ -195,7 +195,9 @@ def _csv(path: Path, text: str) -> list[Row]:
     rows: list[Row] = []
     for cells in lines:
         if len(cells) != len(header):
-            raise UsageError(f"{path}: line {lines.line_num}: {len(cells)} cells under {len(header)} columns")
+            raise UsageError(
+                f"{path}: line {lines.line_num}: has {len(cells)} cells for {len(header)} columns"
+            )
         values = {
             name: _number(f"{path}: line {lines.line_num}, column {name}", name, cell)
             for name, cell in zip(objectives, cells[len(genes) :], strict=True)
@@ -210,28 +212,26 @@ def _csv(path: Path, text: str) -> list[Row]:
 def _check_header(path: Path, header: list[str], genes: list[str], objectives: list[str]) -> None:
     expected = [f"{_GENE}{i}" for i in range(len(genes))]
     if not genes or header[: len(genes)] != expected:
-        raise UsageError(f"{path}: line 1: begin with the columns gene_0, gene_1, … in this order")
+        raise UsageError(f"{path}: line 1: the first columns must be gene_0, gene_1, … in this order")
     seeds = [name for name in objectives if _SEED.fullmatch(name)]
     for name in objectives:
         if name not in OBJECTIVES and name not in seeds:
-            raise UsageError(
-                f"{path}: line 1, column {name}: is no objective; {suggestion(name, OBJECTIVES)}"
-            )
+            raise UsageError(f"{path}: line 1: unknown column {name!r}; {suggestion(name, OBJECTIVES)}")
         if objectives.count(name) > 1:
-            raise UsageError(f"{path}: line 1, column {name}: stands there twice; keep one")
+            raise UsageError(f"{path}: line 1: duplicate column {name!r}; keep one")
     if "error" in objectives and seeds:
-        raise UsageError(f"{path}: line 1: has the column error and those of seeds; keep one or the others")
+        raise UsageError(f"{path}: line 1: has both error and error_0, …; keep one of them")
     if not ("error" in objectives or seeds) or not set(objectives) & set(EXACT):
-        raise UsageError(f"{path}: line 1: needs the column error and one or more of {', '.join(EXACT)}")
+        raise UsageError(f"{path}: line 1: needs a column error, and at least one of {', '.join(EXACT)}")
 
 
 def _number(where: str, objective: str, cell: str) -> float:
     try:
         number = float(cell)
     except ValueError:
-        raise UsageError(f"{where}: {cell!r} is no number") from None
+        raise UsageError(f"{where}: {cell!r} is not a number") from None
     if not isfinite(number) or number < 0:
-        raise UsageError(f"{where}: {cell!r} is no finite number of 0 or more")
+        raise UsageError(f"{where}: {cell!r} must be finite and at least 0")
     if objective.startswith("error") and number > 1:
-        raise UsageError(f"{where}: {cell!r} is more than 1; write the error as a fraction, 5 % as 0.05")
+        raise UsageError(f"{where}: {cell!r} is more than 1; write errors as fractions, 5 % as 0.05")
     return number

@@ -9,6 +9,7 @@ from hypothesis import given
 from evo_bnas.network.blueprint import Blueprint
 from evo_bnas.network.node import Node, norms, tensors
 from evo_bnas.space.genes import Architecture, Space
+from tests.support.refusals import refused
 from tests.support.strategies import drawn
 
 IMAGE = Node("image", "image", (), (3, 8, 8))
@@ -81,9 +82,8 @@ def test_image_classes_and_last_uses_follow_from_the_nodes() -> None:
     ],
 )
 def test_nodes_that_do_not_fit_together_are_refused(nodes: tuple[Node, ...], parts: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011
+    with refused(ValueError, *parts):
         Blueprint(nodes)
-    assert all(part in str(refusal.value) for part in parts), refusal.value
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,8 @@ def test_nodes_that_do_not_fit_together_are_refused(nodes: tuple[Node, ...], par
     ],
 )
 def test_pools_tiles_and_joins_that_do_not_fit_are_refused(node: Node, parts: list[str]) -> None:
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011
+    with refused(ValueError, *parts):
         Blueprint((IMAGE, STEM, node))
-    assert all(part in str(refusal.value) for part in parts), refusal.value
 
 
 def test_tensors_of_a_react_layer() -> None:

@@ -1,4 +1,4 @@
-"""Every block of chain spaces: its steps, its costs, its shared weights."""
+"""The blocks of chain spaces: steps, costs, shared weights."""
 
 from functools import cache, partial
 from typing import Any
@@ -67,14 +67,14 @@ def test_the_steps_of_a_block(block: str, before: tuple[NodeStep, ...], after: t
 @pytest.mark.parametrize("block", BLOCKS)
 @given(data=st.data())
 @settings(max_examples=10)
-def test_a_block_costs_what_torch_counts_and_shares_weights(block: str, data: st.DataObject) -> None:
+def test_a_block_has_the_macs_that_torch_counts_and_shares_weights(block: str, data: st.DataObject) -> None:
     shared = supernet(block)
     space = shared.space
     architecture = data.draw(architectures(space))
     blueprint = space.draw(architecture)
-    found = cost(blueprint)
-    assert space.costs(architecture) == exact_objectives(found)
-    assert macs_by_torch(blueprint) == found.bops + found.flops
+    result = cost(blueprint)
+    assert space.costs(architecture) == exact_objectives(result)
+    assert macs_by_torch(blueprint) == result.bops + result.flops
     images = torch.randn(4, *space.image, generator=torch.Generator().manual_seed(0))
     statistics = calibrate(partial(shared, architecture=architecture), images, 4)
     network = shared.extract(architecture, statistics).eval()
@@ -99,7 +99,7 @@ def test_a_chain_of_bireal_blocks_is_resnet_20() -> None:
         (None, 32, 1, True),
         ({"weights": "binary"}, 1, 1, True),
         ({"kernel": 3}, 32, 3, False),
-        ({"kernel": 3, "weights": "binary"}, 1, 3, True),  # the pool is the shortcut's
+        ({"kernel": 3, "weights": "binary"}, 1, 3, True),  # the pool belongs to the shortcut
     ],
 )
 def test_transitions_between_stages(
@@ -125,7 +125,7 @@ def test_the_stem_of_quicknet_strides_twice() -> None:
     assert [node.weight_bits for node in stem] == [32] * 3
 
 
-def test_what_a_choice_draws() -> None:
+def test_the_nodes_of_a_choice() -> None:
     space = chain("choice")
     names = [node.name for node in space.draw(space.parse("c8-c8.b3g4.skip-c20.avg3.d3")).nodes]
     assert names == [

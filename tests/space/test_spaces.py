@@ -1,4 +1,4 @@
-"""Laws of every shipped space, and what is said about space files that are wrong."""
+"""Laws of every shipped space, and the refusal of wrong keys and space files."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -23,6 +23,7 @@ from evo_bnas.search.problem import Problem
 from evo_bnas.space.catalogue import build, load, names, taking
 from evo_bnas.space.chain import ChainSpace
 from evo_bnas.space.genes import Architecture, Space
+from tests.support.refusals import refused
 from tests.support.strategies import SPACES, architectures, drawn, genes, spaces
 
 CHAINS = {name: space for name, space in SPACES.items() if isinstance(space, ChainSpace)}
@@ -40,7 +41,7 @@ SMALL: dict[str, Any] = {
     ],
 }
 
-# Few enough to be listed, and with constraints that make fewer channels or more groups dearer now and then.
+# Small enough to be enumerated; its constraints sometimes make fewer channels or more groups more expensive.
 ORDERED: dict[str, Any] = {
     "family": "chain",
     "block": "react",
@@ -71,7 +72,7 @@ ENUMERABLE = [
 ]
 
 
-def test_the_shipped_spaces() -> None:
+def test_the_published_spaces_are_shipped() -> None:
     sized = {
         f"{name}-{size}"
         for name in ("group-mobile", "elastic-mobile", "elastic-resnet", "op-chain")
@@ -81,7 +82,7 @@ def test_the_shipped_spaces() -> None:
 
 
 @given(drawn())
-def test_a_key_names_its_architecture(pair: tuple[Space, Architecture]) -> None:
+def test_parsing_a_key_returns_its_architecture(pair: tuple[Space, Architecture]) -> None:
     space, architecture = pair
     assert space.parse(architecture.key) == architecture
 
@@ -106,10 +107,10 @@ def test_inactive_genes_change_nothing(data: st.DataObject) -> None:
 
 @given(drawn(), st.data())
 def test_different_keys_are_different_networks(pair: tuple[Space, Architecture], data: st.DataObject) -> None:
-    space, one = pair
-    other = data.draw(architectures(space))
-    assert (one == other) == (one.key == other.key)
-    assert (one == other) == (space.draw(one) == space.draw(other))
+    space, first = pair
+    second = data.draw(architectures(space))
+    assert (first == second) == (first.key == second.key)
+    assert (first == second) == (space.draw(first) == space.draw(second))
 
 
 @given(drawn())
@@ -128,7 +129,7 @@ def test_without_constraints_neighbours_differ_in_one_gene(data: st.DataObject) 
     architecture = data.draw(architectures(space))
     neighbours = space.neighbours(architecture)
     active = space.active(architecture.genes)
-    # Every active gene has its other options, and each is another architecture.
+    # Every other option of an active gene is another architecture.
     assert len(neighbours) == sum(size - 1 for size, on in zip(space.sizes, active, strict=True) if on)
     for neighbour in neighbours:
         both = [a and b for a, b in zip(active, space.active(neighbour.genes), strict=True)]
@@ -149,17 +150,17 @@ def test_every_tensor_fits_into_the_envelope(pair: tuple[Space, Architecture]) -
     widest = envelope(space)
     for node in space.draw(architecture).nodes:
         for spec in tensors(node):
-            room = widest[node.name, spec.name]
-            assert all(size <= most for size, most in zip(spec.shape, room, strict=True))
+            limit = widest[node.name, spec.name]
+            assert all(size <= most for size, most in zip(spec.shape, limit, strict=True))
 
 
 @pytest.mark.parametrize("space", CHAINS.values(), ids=CHAINS)
-def test_the_envelope_is_no_wider_than_the_widest(space: Space) -> None:
+def test_the_envelope_is_not_larger_than_necessary(space: Space) -> None:
     largest = space.largest()
     widest: dict[tuple[str, str], tuple[int, ...]] = {}
     for network in (largest, *space.neighbours(largest)):
         for node in space.draw(network).nodes:
-            # Groups are a mask on dense weights; depthwise weights are no choice and stay as they are.
+            # Groups are a mask on dense weights, but depthwise weights are stored as they are.
             dense = node if node.groups == node.cin else replace(node, groups=1)
             for spec in tensors(dense):
                 known = widest.get((node.name, spec.name), spec.shape)
@@ -168,12 +169,12 @@ def test_the_envelope_is_no_wider_than_the_widest(space: Space) -> None:
 
 
 @pytest.mark.parametrize("space", CHAINS.values(), ids=CHAINS)
-def test_the_largest_has_every_place(space: Space) -> None:
+def test_all_genes_of_the_largest_are_active(space: Space) -> None:
     assert all(space.active(space.largest().genes))
 
 
 @pytest.mark.parametrize("space", ENUMERABLE, ids=lambda space: space.name)
-def test_counts_and_ends_are_those_of_the_enumeration(space: Space) -> None:
+def test_count_bounds_and_ends_agree_with_enumeration(space: Space) -> None:
     listed = list(space.enumerate())
     assert len(set(listed)) == len(listed)
     assert space.count() == (len(listed), True)
@@ -187,25 +188,25 @@ def test_counts_and_ends_are_those_of_the_enumeration(space: Space) -> None:
     assert space.costs(space.largest())["ops"] == space.bounds("ops")[1]
 
 
-def test_the_count_of_group_mobile_8() -> None:
+def test_group_mobile_8_has_288_architectures() -> None:
     assert SPACES["group-mobile-8"].count().number == 2 * 3 * 3 * 4 * 4
 
 
 def test_an_estimated_count_is_near_the_exact_one() -> None:
-    # What a family without a formula of its own would say.
+    # The default for families without a formula.
     space = SPACES["elastic-8"]
     assert Space.count(space).number == pytest.approx(space.count().number, rel=0.05)
 
 
 def widths_in_order(blocks: int) -> int:
-    """Ways to give so many blocks one of three widths each that never decrease."""
+    """Number of nondecreasing sequences of widths for these blocks, out of three widths."""
     return comb(blocks + 2, 2)
 
 
-PER_DEPTH = 6**2 + 6**3 + 6**4  # two kernels and three groups a block, of 2 to 4 blocks
+PER_DEPTH = 6**2 + 6**3 + 6**4  # two kernels and three groups per block, 2 to 4 blocks
 
 
-def test_the_sizes_of_the_published_spaces() -> None:
+def test_counts_of_large_spaces_equal_their_formulas() -> None:
     depths = {48: (2, 3), 96: (2, 3), 192: (2, 3), 384: (8, 9), 768: (2, 3)}
     nas_bnn = 3  # widths of the stem
     for width, numbers in depths.items():
@@ -223,14 +224,16 @@ def test_the_sizes_of_the_published_spaces() -> None:
 
 
 @every_space
-def test_samples_follow_the_generator(space: Space) -> None:
-    one, other = ([space.sample(np.random.default_rng(3)) for _ in range(2)] for _ in range(2))
-    assert one == other
+def test_samples_are_reproducible(space: Space) -> None:
+    first, second = ([space.sample(np.random.default_rng(3)) for _ in range(2)] for _ in range(2))
+    assert first == second
 
 
 @pytest.mark.parametrize("name", ["elastic-8", "elastic-mobile-224", "elastic-resnet-8", "op-chain-32"])
 @pytest.mark.parametrize("objective", ["ops", "params"])
-def test_tilted_samples_reach_every_tenth_of_the_range_and_every_option(name: str, objective: str) -> None:
+def test_cost_uniform_samples_reach_every_tenth_of_the_range_and_every_option(
+    name: str, objective: str
+) -> None:
     space = SPACES[name]
     rng = np.random.default_rng(0)
     low, high = space.bounds(objective)
@@ -242,14 +245,16 @@ def test_tilted_samples_reach_every_tenth_of_the_range_and_every_option(name: st
     assert [len(np.unique(column)) for column in genes.T] == list(space.sizes)
 
 
-def test_elastic_8_spans_four_times_in_ops() -> None:
+def test_the_ops_of_elastic_8_span_a_factor_of_four() -> None:
     low, high = SPACES["elastic-8"].bounds("ops")
     assert high >= 4 * low
 
 
 @given(drawn())
 @settings(max_examples=50)
-def test_costs_are_those_of_the_drawing_and_within_the_bounds(pair: tuple[Space, Architecture]) -> None:
+def test_costs_equal_those_of_the_blueprint_and_are_within_the_bounds(
+    pair: tuple[Space, Architecture],
+) -> None:
     space, architecture = pair
     assert space.costs(architecture) == exact_objectives(cost(space.draw(architecture)))
     for network in (architecture, *space.neighbours(architecture)[:5]):
@@ -259,7 +264,7 @@ def test_costs_are_those_of_the_drawing_and_within_the_bounds(pair: tuple[Space,
 
 
 @pytest.mark.parametrize("space", CHAINS.values(), ids=CHAINS)
-def test_least_costs_are_those_of_a_network(space: Space) -> None:
+def test_the_minimum_of_every_cost_is_attained_by_a_network(space: Space) -> None:
     for name in EXACT:
         cheapest = space.cheapest(name)
         assert space.parse(cheapest.key) == cheapest
@@ -290,14 +295,14 @@ def test_a_definition_builds_the_same_space(space: Space) -> None:
     assert again.largest() == space.largest()
 
 
-def test_defaults_that_are_spelled_out_make_no_other_space() -> None:
+def test_writing_a_default_does_not_change_the_hash() -> None:
     spelled = deepcopy(SMALL)
     spelled["stem"] |= {"kernel": 3, "stride": 1}
     spelled["stages"][1]["blocks"] = [2, 1]
     assert build("a", spelled, "test").hash == build("b", SMALL, "test").hash
 
 
-def test_a_scalar_is_fixed_for_every_block() -> None:
+def test_a_scalar_equals_a_list_of_one_option() -> None:
     listed = deepcopy(CHOSEN)
     listed["stages"][1]["each"]["operation"] = ["b3"]
     scalar = deepcopy(listed)
@@ -305,64 +310,62 @@ def test_a_scalar_is_fixed_for_every_block() -> None:
     assert build("a", scalar, "test").hash == build("b", listed, "test").hash
 
 
-def test_hashes_differ_where_spaces_do() -> None:
+def test_shipped_spaces_have_different_hashes() -> None:
     assert len({space.hash for space in SPACES.values()}) == len(SPACES)
 
 
-def test_fit_changes_the_ends_only() -> None:
+def test_fit_changes_only_image_and_classes() -> None:
     space = SPACES["elastic-8"]
     fitted = space.fit((3, 8, 8), 4)
     blueprint = fitted.draw(fitted.smallest())
     assert (blueprint.image, blueprint.classes) == ((3, 8, 8), 4)
     assert fitted.genes == space.genes
-    with pytest.raises(ValueError, match="elastic-8 is made for images of 8x8 and takes 4 to 16 pixels"):
+    with refused(ValueError, "elastic-8", "8x8", "4 to 16", "32x32"):
         space.fit((1, 32, 32), 10)
 
 
 @given(st.data())
 def test_a_space_takes_images_of_half_to_twice_its_size(data: st.DataObject) -> None:
     space = data.draw(st.sampled_from([load(name) for name in names()]))
-    least, greatest = space.sides
-    height, width = (data.draw(st.integers(least, greatest)) for _ in range(2))
+    least, most = space.sides
+    height, width = (data.draw(st.integers(least, most)) for _ in range(2))
     fitted = space.fit((3, height, width), 7)
     blueprint = fitted.draw(fitted.largest())
     assert (blueprint.image, blueprint.classes) == ((3, height, width), 7)
     assert fitted.genes == space.genes
-    for side in (least - 1, greatest + 1):
-        with pytest.raises(
-            ValueError, match=f"takes {least} to {greatest} pixels a side, not {side}x{width}"
-        ):
+    for side in (least - 1, most + 1):
+        with refused(ValueError, f"{least} to {most}", f"{side}x{width}"):
             space.fit((3, side, width), 7)
 
 
-def test_spaces_that_take_an_image_come_nearest_size_first() -> None:
-    found = taking((1, 28, 28), 10)
-    assert {space.name for space in found} == {name for name in names() if name.endswith("-32")}
-    assert all(space.image == (1, 28, 28) for space in found)
+def test_spaces_that_take_an_image_are_ordered_by_the_distance_of_their_size() -> None:
+    result = taking((1, 28, 28), 10)
+    assert {space.name for space in result} == {name for name in names() if name.endswith("-32")}
+    assert all(space.image == (1, 28, 28) for space in result)
     both = [space.name for space in taking((3, 16, 16), 10)]
     assert both.index("elastic-8") < both.index("elastic-mobile-32")
     assert taking((3, 90, 90), 10) == []
 
 
 @pytest.mark.parametrize(
-    ("key", "message"),
+    ("key", "parts"),
     [
-        ("", "ends before stem.channels"),
-        ("c8-c16d1.k3g2-c32d1.k3g4", "ends before stage3.channels"),
-        ("c9-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4", r"stem.channels is 9; choose from \[8, 16\]"),
-        ("c8-d1.k3g2-c32d1.k3g4-c64d1.k3g4", "d1 stands where stage1.channels"),
-        ("c8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4k3", "is no key of elastic-8; it reads like c8-"),
-        ("c8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g04", "is no key of elastic-8"),
-        ("C8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4", "d1 stands where stage1.channels"),
-        ("C8-c8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4", "is no key of elastic-8"),
+        ("", ("stem.channels", "c8-")),
+        ("c8-c16d1.k3g2-c32d1.k3g4", ("stage3.channels", "c8-")),
+        ("c9-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4", ("stem.channels is 9", "[8, 16]")),
+        ("c8-d1.k3g2-c32d1.k3g4-c64d1.k3g4", ("d1", "stage1.channels (c…)", "c8-")),
+        ("c8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4k3", ("elastic-8", "c8-")),
+        ("c8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g04", ("elastic-8", "c8-")),
+        ("C8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4", ("d1", "stage1.channels", "c8-")),
+        ("C8-c8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g4", ("elastic-8", "c8-")),
     ],
 )
-def test_keys_that_are_none(key: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_a_wrong_key_is_refused_with_the_wrong_part(key: str, parts: tuple[str, ...]) -> None:
+    with refused(ValueError, repr(key), *parts):
         SPACES["elastic-8"].parse(key)
 
 
-def test_a_space_without_choices() -> None:
+def test_a_space_without_choices_has_one_architecture() -> None:
     fixed = deepcopy(SMALL)
     fixed["stem"]["channels"] = 8
     fixed["stages"] = [{"channels": 16}]
@@ -383,96 +386,88 @@ def _top(**fields: object) -> Callable[[dict[str, Any]], None]:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "parts"),
     [
-        (_top(family="chian"), "family: 'chian' is unknown; choose from chain"),
-        (_top(family=["chain"]), "family: ['chain'] is unknown; choose from chain"),
-        (lambda content: content.pop("family"), "family: None is unknown"),
-        (lambda content: content.pop("classes"), "classes: is missing"),
-        (_top(clases=3), 'clases: unknown key; did you mean "classes"?'),
-        (_top(classes="ten"), "classes: input should be a valid integer (got 'ten')"),
-        (_top(classes=1), "classes: input should be greater than or equal to 2 (got 1)"),
-        (_top(block="reakt"), "block: 'reakt' is unknown; did you mean \"react\"?"),
-        (_top(transition={"weights": "real"}), "transition: a react block widens by itself; leave it out"),
-        (_top(stem={"kind": "quick"}), "stem: a quick stem has stride 4"),
-        (_top(constraints={"min_grup": 8}), "'min_grup' is no constraint; did you mean \"min_group\"?"),
-        (_top(constraints={"min_group": 0}), "constraints: min_group: 0 is no number of channels"),
-        (_top(constraints={"nondecreasing": "depth"}), "nondecreasing: 'depth' cannot be ordered"),
-        (_top(constraints={"max_parameter_free": 2}), "max_parameter_free: 2 is no share"),
+        (_top(family="chian"), ["family", "'chian'", "choose from chain"]),
+        (_top(family=["chain"]), ["family", "['chain']", "choose from chain"]),
+        (lambda content: content.pop("family"), ["family", "None", "choose from chain"]),
+        (lambda content: content.pop("classes"), ["classes: is missing"]),
+        (_top(clases=3), ["clases", 'did you mean "classes"?']),
+        (_top(classes="ten"), ["classes", "integer", "'ten'"]),
+        (_top(classes=1), ["classes", "2", "(got 1)"]),
+        (_top(block="reakt"), ["block", "'reakt'", 'did you mean "react"?']),
+        (_top(transition={"weights": "real"}), ["transition", "react", "leave it out"]),
+        (_top(stem={"kind": "quick"}), ["stem", "quick", "stride 4", "not 1"]),
+        (_top(constraints={"min_grup": 8}), ["constraints", "'min_grup'", 'did you mean "min_group"?']),
+        (_top(constraints={"min_group": 0}), ["constraints", "min_group: 0", "1 or more"]),
+        (_top(constraints={"nondecreasing": "depth"}), ["nondecreasing: 'depth'", "write channels"]),
+        (_top(constraints={"max_parameter_free": 2}), ["max_parameter_free: 2", "1/3"]),
         (
             _top(constraints={"max_parameter_free": "1/2"}),
-            "constraints.max_parameter_free: has no say over channels, blocks, kernel, groups, "
-            "pointwise_groups; leave it out",
+            ["constraints.max_parameter_free", "channels, blocks, kernel, groups", "leave it out"],
         ),
-        (_top(stages=[{"channels": 16, "stride": 9}]), "stages.1.stride: input should be less than or equal"),
-        (_top(stages=[{"channels": []}]), "stages.1.channels: must not be empty (got [])"),
-        (_top(image=[8, 8]), "image.3: is missing"),
-        (_top(stages=[]), "stages: must not be empty"),
-        (_top(stem=3), "stem: must hold `key: value` pairs (got 3)"),
-        (_stage(chanels=3), 'stages.2.chanels: unknown key; did you mean "channels"?'),
-        (_stage(each={"grups": 3}), 'stages.2.each.grups: unknown key; did you mean "groups"?'),
-        (_stage(channels=[]), "stages.2.channels: must not be empty"),
-        (_stage(channels=[32, 32]), "stages.2.channels: [32, 32] names an option twice"),
-        (_stage(channels=[8]), "stages.2.channels: 8 is less than the 16 channels that stage 1 may have"),
-        (_stage(channels=[20.5]), "stages.2.channels.1: input should be a valid integer (got 20.5)"),
-        (_stage(channels="32"), "stages.2.channels: must be a list (got '32')"),
-        (_stage(channels=True), "stages.2.channels"),
-        (_stage(blocks=0), "stages.2.blocks.1: input should be greater than or equal to 1"),
-        (_stage(kernel=[3, 4]), "stages.2.kernel: kernel 4 is even; write 3 or 5"),
-        (_stage(each={"groups": [1, 3]}), "stages.2.groups: 3 groups do not divide 16 channels"),
-        (_stage(groups=2), "stages.2: groups stands in the stage and under `each`; keep one of them"),
+        (_top(stages=[{"channels": 16, "stride": 9}]), ["stages.1.stride", "9"]),
+        (_top(stages=[{"channels": []}]), ["stages.1.channels", "[]"]),
+        (_top(image=[8, 8]), ["image.3: is missing"]),
+        (_top(stages=[]), ["stages", "empty"]),
+        (_top(stem=3), ["stem", "key: value", "(got 3)"]),
+        (_stage(chanels=3), ["stages.2.chanels", 'did you mean "channels"?']),
+        (_stage(each={"grups": 3}), ["stages.2.each.grups", 'did you mean "groups"?']),
+        (_stage(channels=[]), ["stages.2.channels", "empty"]),
+        (_stage(channels=[32, 32]), ["stages.2.channels", "[32, 32]", "duplicate"]),
+        (_stage(channels=[8]), ["stages.2.channels", "8 is less than 16", "stage 1", "16 or more"]),
+        (_stage(channels=[20.5]), ["stages.2.channels.1", "integer", "20.5"]),
+        (_stage(channels="32"), ["stages.2.channels", "list", "'32'"]),
+        (_stage(channels=True), ["stages.2.channels"]),
+        (_stage(blocks=0), ["stages.2.blocks.1", "1"]),
+        (_stage(kernel=[3, 4]), ["stages.2.kernel", "kernel 4", "write 3 or 5"]),
+        (_stage(each={"groups": [1, 3]}), ["stages.2.groups", "3 groups", "16 channels"]),
+        (_stage(groups=2), ["stages.2", "groups", "`each`", "keep one"]),
         (
             _top(block="quick", transition={"weights": "ternary"}),
-            "transition.weights: input should be 'real' or 'binary' (got 'ternary')",
+            ["transition.weights", "'real' or 'binary'", "'ternary'"],
         ),
-        (_top(block="choice"), "stages.1.kernel: a choice block has none; it takes channels and operation"),
-        (_stage(each={"channels": [64, 96]}), "channels stands in the stage and under `each`"),
-        (_stage(channels=None), "stages.2: channels is missing; write it in the stage, or under `each`"),
+        (_top(block="choice"), ["stages.1.kernel", "choice", "channels and operation"]),
+        (_stage(each={"channels": [64, 96]}), ["channels", "`each`", "keep one"]),
+        (_stage(channels=None), ["stages.2", "channels is missing", "`each`"]),
         (
             lambda content: content["stages"].append({"blocks": 2, "each": {"channels": [64, 96]}}),
-            "stages.3.each.channels: 64 may follow 96, but a parameter-free shortcut cannot narrow; "
-            "write `constraints: {nondecreasing: channels}`",
+            ["stages.3.each.channels", "64 may follow 96", "`constraints: {nondecreasing: channels}`"],
         ),
-        (_stage(stride=5), "stages.2.stride: input should be less than or equal to 4 (got 5)"),
+        (_stage(stride=5), ["stages.2.stride", "4", "(got 5)"]),
     ],
 )
-def test_a_wrong_space_file_is_explained(
-    change: Callable[[dict[str, Any]], None], message: str, tmp_path: Path
+def test_a_wrong_space_file_is_refused(
+    change: Callable[[dict[str, Any]], None], parts: list[str], tmp_path: Path
 ) -> None:
     content = deepcopy(SMALL)
     change(content)
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(UsageError) as raised:
+    with refused(UsageError, f"{path}: ", *parts):
         load(path)
-    text = str(raised.value)
-    assert text.startswith(f"{path}: ")
-    assert message in text
-    assert len(text.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "parts"),
     [
-        ("family: [chain", "is not valid YAML: line 1"),
-        ("family: !!python/object/apply:os.system [ls]", "use plain values"),
-        ("- chain", "must hold `key: value` lines, not list"),
-        ("", "must hold `key: value` lines"),
-        ("? [a, b]\n: 1", "use plain values"),
-        ("family: chain\nblock: react\nfamily: chain", "line 3: duplicate key 'family'"),
+        ("family: [chain", ["YAML", "line 1"]),
+        ("family: !!python/object/apply:os.system [ls]", ["use plain values"]),
+        ("- chain", ["`key: value`", "list"]),
+        ("", ["`key: value`"]),
+        ("? [a, b]\n: 1", ["use plain values"]),
+        ("family: chain\nblock: react\nfamily: chain", ["line 3", "'family'"]),
     ],
 )
-def test_a_file_that_holds_no_space(text: str, message: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_space_is_refused(text: str, parts: list[str], tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    with pytest.raises(UsageError) as raised:
+    with refused(UsageError, str(path), *parts):
         load(path)
-    assert message in str(raised.value)
-    assert str(path) in str(raised.value)
 
 
-def test_a_space_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown space 'elastic-9'; did you mean .elastic-8.\?"):
+def test_a_missing_space_is_refused_with_a_suggestion(tmp_path: Path) -> None:
+    with refused(UsageError, "'elastic-9'", 'did you mean "elastic-8"?'):
         load("elastic-9")
-    with pytest.raises(UsageError, match="cannot be read: No such file"):
+    with refused(UsageError, str(tmp_path / "none.yaml")):
         load(tmp_path / "none.yaml")

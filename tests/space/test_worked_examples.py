@@ -24,8 +24,8 @@ TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8
 
 def example(language: str, contains: str) -> str:
     """The one code block of a language that contains some text."""
-    found = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-    [one] = [code for code in found if contains in code]
+    result = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+    [one] = [code for code in result if contains in code]
     return str(one)
 
 
@@ -45,7 +45,7 @@ def space(content: dict[str, Any]) -> Space:
     return build("worked", content, "test")
 
 
-def test_the_block_draws_networks_that_cost_what_torch_counts(space: Space) -> None:
+def test_networks_of_the_block_have_the_macs_that_torch_counts(space: Space) -> None:
     for network in (space.smallest(), *space.neighbours(space.smallest()), space.largest()):
         blueprint = space.draw(network)
         assert space.costs(network) == exact_objectives(space.cost(network))
