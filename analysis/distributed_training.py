@@ -29,7 +29,7 @@ from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.ranks import ALONE, Ranks
 from evo_bnas.train.settings import AugmentationSettings, TrainingSettings
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from evo_bnas.train.supernet import SupernetTraining
 
 Turn = Callable[[int], float]  # seconds of one turn, by its number
@@ -70,7 +70,7 @@ def learner(work: Work, ranks: Ranks, threads: int, folder: Path) -> Turn:
 
     def turn(number: int) -> float:
         settings = TrainingSettings(epochs=1, batch=work.batch)
-        stage = Stage("supernet", settings, number, AugmentationSettings(crop=4, flip=True))
+        stage = TrainingStage("supernet", settings, number, AugmentationSettings(crop=4, flip=True))
         checkpoint = Checkpoint(folder / f"{ranks.rank}-of-{ranks.count}.safetensors")
         begin = time.perf_counter()
         SupernetTraining(supernet, images, stage, uniform).run(checkpoint, ranks=ranks)

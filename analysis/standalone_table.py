@@ -42,7 +42,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, torch_seed
 from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 
 BATCH = 128  # of calibration and scoring
 ATTEMPTS = 2  # at a training that fails
@@ -54,7 +54,7 @@ class Task:
 
     space: Space
     dataset: Dataset
-    stage: Stage
+    stage: TrainingStage
 
     @property
     def unseen(self) -> Images:
@@ -179,7 +179,7 @@ def _study(asked: argparse.Namespace) -> None:
     dataset = load(DataSettings(name=asked.data), seed=0)
     space = catalogue.load(asked.space).fit(dataset.image, len(dataset.classes))
     settings = TrainingSettings(epochs=asked.epochs, batch=64, lr=1e-2)
-    task = Task(space, dataset, Stage("alone", settings, seed=0))
+    task = Task(space, dataset, TrainingStage("alone", settings, seed=0))
     folder = asked.folder / f"{space.name}-{asked.data}-{asked.epochs}"
     folder.mkdir(parents=True, exist_ok=True)
     engine = validate(EngineSettings, {"workers": asked.workers, "address": asked.address}, "--workers")

@@ -93,20 +93,28 @@ class _Tables:
         )
 
     def _step(self, index: int, step: Step) -> str:
-        lead = f"s{index}"
+        """The row of a step."""
         sizes = {field: getattr(step, field) for field in _SIZES}
         if max(*sizes.values(), len(step.inputs)) > _MAX_SIZE:
             raise UsageError(
                 f"{step.name}: has a size above {_MAX_SIZE:,}, the maximum of the C export; "
                 "export to packed or onnx"
             )
-        fields: dict[str, object] = {
+        fields = {
             "operation": _OPERATIONS.get(step.operation, step.operation.upper()),
             **sizes,
             "pad": step.pad,
             "unpacks": int(step.unpacks),
             "input_count": len(step.inputs),
+            **self._operands(index, step),
+            **self._epilogue(index, step),
         }
+        body = ", ".join(f".{field} = {value}" for field, value in fields.items() if value not in (0, None))
+        return f"    /* {index}: {_comment(step.name)} */\n" + "\n".join(_wrapped(f"{{{body}}},", "    "))
+
+    def _operands(self, index: int, step: Step) -> dict[str, object]:
+        """What a step reads, and the map of real values that it writes."""
+        lead, fields = f"s{index}", dict[str, object]()
         if step.inputs:
             places = [self._map(read) for read in self._memory.inputs[index]]
             fields["inputs"] = self._constant("Map", f"{lead}_inputs", places)
@@ -119,7 +127,10 @@ class _Tables:
                 fields["bits"] = self._bytes(f"{lead}_bits", pack_bits(step.weight))
             else:
                 fields["weights"] = self._floats(f"{lead}_weights", step.weight)
-        epilogue = step.epilogue
+        return fields
+
+    def _epilogue(self, index: int, step: Step) -> dict[str, object]:
+        lead, fields, epilogue = f"s{index}", dict[str, object](), step.epilogue
         rows = {"before": step.before, "affine1": epilogue.affine1, "affine2": epilogue.affine2}
         for field, values in rows.items():
             if values is not None and len(values):
@@ -131,8 +142,7 @@ class _Tables:
             readers = [self._reader(index, step, entry) for entry in range(len(epilogue.levels))]
             fields["readers"] = self._constant("Reader", f"{lead}_readers", readers)
             fields["reader_count"] = len(readers)
-        body = ", ".join(f".{field} = {value}" for field, value in fields.items() if value not in (0, None))
-        return f"    /* {index}: {_comment(step.name)} */\n" + "\n".join(_wrapped(f"{{{body}}},", "    "))
+        return fields
 
     def _reader(self, index: int, step: Step, entry: int) -> str:
         lead = f"s{index}_reader{entry}"
