@@ -52,21 +52,16 @@ def train_on_ranks(
     training. Raises UsageError if there is no room for all ranks, and ClusterError if ranks fail again and
     again without progress.
     """
-    images, device = len(training.images), training.images.device
-    if ranks > images:
-        raise UsageError(f"supernet.ranks: {ranks} ranks cannot share {images} images; use fewer")
-    gpus = 1 if device.type == "cuda" else 0  # NCCL needs one per rank
+    if ranks > len(training.images):
+        raise UsageError(
+            f"supernet.ranks: {ranks} ranks cannot share {len(training.images)} images; use fewer"
+        )
+    gpus = 1 if training.images.device.type == "cuda" else 0  # NCCL needs one per rank
     if not (engine.cpus or gpus):
         raise UsageError("engine.cpus: 0: ranks that compute on CPUs need at least 1")
     engine = engine.model_copy(update={"workers": ranks, "gpus": gpus})
     with connected(engine) as session:
-        if session.room(engine) < ranks:
-            raise UsageError(
-                f"supernet.ranks: the cluster at {session.head} has no room for {ranks} ranks of "
-                f"{engine.cpus:g} CPU and {gpus} GPU each; use fewer, or start nodes that have room"
-            )
-        resources = {"CPU": engine.cpus, "GPU": gpus}
-        scaling = ScalingConfig(num_workers=ranks, use_gpu=gpus > 0, resources_per_worker=resources)
+        scaling = _scaling(session, engine)
         shared = {"training": ray.put(training.to(torch.device("cpu"))), "threads": threads}
         state, failures = checkpoint.read(), 0
         while failure := _attempt(session, scaling, shared, state, checkpoint, report):
@@ -78,6 +73,18 @@ def train_on_ranks(
                     f"command resumes from step {state[0]}"
                 )
             _log.warning("%s; training resumes from step %d", _cause(failure), state[0])
+
+
+def _scaling(session: Session, engine: EngineSettings) -> ScalingConfig:
+    """The resources of the ranks; raises UsageError if the cluster has no room for all of them."""
+    ranks = engine.workers
+    if session.room(engine) < ranks:
+        raise UsageError(
+            f"supernet.ranks: the cluster at {session.head} has no room for {ranks} ranks of "
+            f"{engine.cpus:g} CPU and {engine.gpus:g} GPU each; use fewer, or start nodes that have room"
+        )
+    resources = {"CPU": engine.cpus, "GPU": engine.gpus}
+    return ScalingConfig(num_workers=ranks, use_gpu=engine.gpus > 0, resources_per_worker=resources)
 
 
 def _attempt(
@@ -93,18 +100,36 @@ def _attempt(
     Meanwhile the checkpoints and the progress that the first rank sends are written and reported.
     """
     messages = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": on_this_node()})
-    trainer = TorchTrainer(
-        _train_rank,
-        train_loop_config={**shared, "state": ray.put(state), "messages": messages},
-        scaling_config=scaling,
-        run_config=RunConfig(
-            name="ranks",
-            # In memory: Ray has nothing to store, since the driver keeps the checkpoint.
-            storage_path="none",
-            storage_filesystem=PyFileSystem(FSSpecHandler(MemoryFileSystem())),
-            failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),  # type: ignore[call-arg]
-        ),
+    result = _start(
+        TorchTrainer(
+            _train_rank,
+            train_loop_config={**shared, "state": ray.put(state), "messages": messages},
+            scaling_config=scaling,
+            run_config=RunConfig(
+                name="ranks",
+                # In memory: Ray has nothing to store, since the driver keeps the checkpoint.
+                storage_path="none",
+                storage_filesystem=PyFileSystem(FSSpecHandler(MemoryFileSystem())),
+                failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),  # type: ignore[call-arg]
+            ),
+        )
     )
+    while not (result.done() and messages.empty()):
+        session.check()
+        try:
+            message = messages.get(timeout=_POLL_SECONDS)
+        except Empty:
+            continue
+        if isinstance(message, Progress):
+            report(message)
+        else:
+            checkpoint.write(*pickle.loads(message))
+    messages.shutdown()
+    return result.result()
+
+
+def _start(trainer: TorchTrainer) -> Future[TrainingFailedError | None]:
+    """Start a training; the result is its failure, if it fails."""
     result: Future[TrainingFailedError | None] = Future()
 
     def fit() -> None:
@@ -119,18 +144,7 @@ def _attempt(
 
     # In the main thread, Ray Train would install its own handler for Ctrl-C.
     Thread(target=fit, daemon=True).start()
-    while not (result.done() and messages.empty()):
-        session.check()
-        try:
-            message = messages.get(timeout=_POLL_SECONDS)
-        except Empty:
-            continue
-        if isinstance(message, Progress):
-            report(message)
-        else:
-            checkpoint.write(*pickle.loads(message))
-    messages.shutdown()
-    return result.result()
+    return result
 
 
 def _train_rank(config: dict[str, Any]) -> None:

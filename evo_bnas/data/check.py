@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evo_bnas.data.decode import Shape
 from evo_bnas.data.normalisation import mean_and_std
@@ -65,15 +64,11 @@ def check(
             f"{len(images.skipped):,} of {len(images.skipped) + len(images.labels):,} images cannot be read; "
             "fix them, or skip them with skip_bad: true (--skip-bad)"
         )
-    splits, is_test = None, np.zeros(len(images.labels), np.bool_)
-    if images.is_test is not None:
-        is_test |= images.is_test
+    splits = None
     try:
         splits = split(images, source.classes, settings, seed)
     except UsageError as failure:
         problems.append(str(failure))
-    else:
-        is_test[splits.test] = True
     mean, std = mean_and_std(images.pixels, splits.train if splits else np.arange(len(images.labels)))
     if space is not None:
         try:
@@ -88,7 +83,7 @@ def check(
         splits,
         tuple(mean.tolist()),
         tuple(std.tolist()),
-        _find_duplicates(images, is_test),
+        _find_duplicates(images, splits),
         tuple(fitting.name for fitting in catalogue.taking(source.image, len(source.classes))),
         tuple(problems),
     )
@@ -118,7 +113,10 @@ def _assume_one_shape(settings: DataSettings, shapes: Counter[Shape]) -> tuple[D
     return settings.model_copy(update=assumed), problems
 
 
-def _find_duplicates(images: DecodedImages, is_test: NDArray[np.bool_]) -> Duplicates:
+def _find_duplicates(images: DecodedImages, splits: Splits | None) -> Duplicates:
+    is_test = np.zeros(len(images.labels), np.bool_) if images.is_test is None else images.is_test.copy()
+    if splits:
+        is_test[splits.test] = True
     first: dict[tuple[bytes, bool], int] = {}
     within = []
     for number, pixels in enumerate(images.pixels):

@@ -1,1 +1,1 @@
-"""What a user takes away from a run: files that a device, or another program, can run."""
+"""Export of retrained networks to files that a device, or another program, can run."""

@@ -1,4 +1,4 @@
-"""A network as two C99 files: constants, a table of steps, and the short interpreter in `template.c`."""
+"""Export to two C99 files: constants, a table of steps, and the short interpreter in `template.c`."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,27 +12,29 @@ from numpy.typing import NDArray
 
 from evo_bnas.errors import UsageError
 from evo_bnas.export.exported import Exported
-from evo_bnas.export.memory import Memory, Place, Written, plan
+from evo_bnas.export.memory import MapId, MemoryPlan, plan
 from evo_bnas.files.atomic import write_bytes
 from evo_bnas.packed.file import PackedNetwork, pack_bits
 from evo_bnas.packed.step import Step
 
-_OPERATIONS = {"conv": "REAL", "dense": "REAL"}  # the others have their own name in capitals
+_OPERATIONS = {"conv": "REAL", "dense": "REAL"}  # names in C that are not those of the step in capitals
 _SIZES = ("height", "width", "channels", "kernel", "stride", "dilation", "groups")
-_MOST = 2**16 - 1  # of what stands in 16 bits
-_WIDTH = 100  # characters of a line of numbers
-_CHECKS, _TRIED, _NUDGE = 3, 64, 1e-5
+_MAX_SIZE = 2**16 - 1  # sizes are stored in 16 bits
+_LINE = 100  # characters of a line of numbers
+_CHECKS = 3  # images in the self-check
+_CANDIDATES = 64  # random images that these are chosen from
+_PERTURBATION = 1e-5  # relative change of the pixels that finds the stable ones
 _TEMPLATES = Path(__file__).parent
 
 
 def export_c(network: PackedNetwork, path: Path) -> Exported:
-    """Write `path` and the header beside it; its stem is the prefix of all names.
+    """Write `path` and a header next to it; the stem of the file is the prefix of all names in C.
 
-    Raises UsageError where the stem is no C name or the network is too large for 16-bit sizes.
+    Raises UsageError if the stem is not an identifier of C, or if the network is too large for 16-bit sizes.
     """
     name = path.stem
     if path.suffix != ".c" or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise UsageError(f"--out {path}: is not called like a C file; choose a name such as network.c")
+        raise UsageError(f"--out {path}: is not a valid name of a C file; choose one such as network.c")
     memory = plan(network.program)
     tables = _Tables(network, memory)
     channels, height, width = network.image
@@ -66,9 +68,9 @@ def export_c(network: PackedNetwork, path: Path) -> Exported:
 
 
 class _Tables:
-    """Constants and the table of steps, as C; `size` is the bytes of the constants."""
+    """Constants and the table of steps, in C; `size` is the number of bytes of the constants."""
 
-    def __init__(self, network: PackedNetwork, memory: Memory) -> None:
+    def __init__(self, network: PackedNetwork, memory: MemoryPlan) -> None:
         self._network = network
         self._memory = memory
         self._constants: list[str] = []
@@ -76,9 +78,9 @@ class _Tables:
         self._rows = [self._step(index, step) for index, step in enumerate(network.program.steps)]
 
     def text(self, name: str) -> str:
-        """All of it, with the names of the classes."""
+        """All tables, including the names of the classes."""
         header = self._network.header
-        classes = ",\n    ".join(_string(one) for one in header.classes)
+        classes = ",\n    ".join(_string(title) for title in header.classes)
         steps = "\n".join(self._rows)
         return "\n".join(
             [
@@ -91,32 +93,44 @@ class _Tables:
         )
 
     def _step(self, index: int, step: Step) -> str:
-        lead = f"s{index}"
+        """The row of a step."""
         sizes = {field: getattr(step, field) for field in _SIZES}
-        if max(*sizes.values(), len(step.inputs)) > _MOST:
+        if max(*sizes.values(), len(step.inputs)) > _MAX_SIZE:
             raise UsageError(
-                f"{step.name}: has sizes of more than {_MOST:,}, which the C form has no room for"
+                f"{step.name}: has a size above {_MAX_SIZE:,}, the maximum of the C export; "
+                "export to packed or onnx"
             )
-        fields: dict[str, object] = {
+        fields = {
             "operation": _OPERATIONS.get(step.operation, step.operation.upper()),
             **sizes,
             "pad": step.pad,
             "unpacks": int(step.unpacks),
             "input_count": len(step.inputs),
+            **self._operands(index, step),
+            **self._epilogue(index, step),
         }
+        body = ", ".join(f".{field} = {value}" for field, value in fields.items() if value not in (0, None))
+        return f"    /* {index}: {_comment(step.name)} */\n" + "\n".join(_wrapped(f"{{{body}}},", "    "))
+
+    def _operands(self, index: int, step: Step) -> dict[str, object]:
+        """What a step reads, and the map of real values that it writes."""
+        lead, fields = f"s{index}", dict[str, object]()
         if step.inputs:
-            places = [self._map(written) for written in self._memory.inputs[index]]
+            places = [self._map(read) for read in self._memory.inputs[index]]
             fields["inputs"] = self._constant("Map", f"{lead}_inputs", places)
-        added = self._memory.shortcuts[index]
-        for field, written in (("shortcut", added), ("real", Written(index) if step.real else None)):
-            if written:
-                fields[field] = self._constant("Map", f"{lead}_{field}", [self._map(written)])
+        shortcut = self._memory.shortcuts[index]
+        for field, used in (("shortcut", shortcut), ("real", MapId(index) if step.real else None)):
+            if used:
+                fields[field] = self._constant("Map", f"{lead}_{field}", [self._map(used)])
         if step.weight is not None:
             if step.operation == "binary":
                 fields["bits"] = self._bytes(f"{lead}_bits", pack_bits(step.weight))
             else:
                 fields["weights"] = self._floats(f"{lead}_weights", step.weight)
-        epilogue = step.epilogue
+        return fields
+
+    def _epilogue(self, index: int, step: Step) -> dict[str, object]:
+        lead, fields, epilogue = f"s{index}", dict[str, object](), step.epilogue
         rows = {"before": step.before, "affine1": epilogue.affine1, "affine2": epilogue.affine2}
         for field, values in rows.items():
             if values is not None and len(values):
@@ -128,19 +142,18 @@ class _Tables:
             readers = [self._reader(index, step, entry) for entry in range(len(epilogue.levels))]
             fields["readers"] = self._constant("Reader", f"{lead}_readers", readers)
             fields["reader_count"] = len(readers)
-        body = ", ".join(f".{field} = {value}" for field, value in fields.items() if value not in (0, None))
-        return f"    /* {index}: {_comment(step.name)} */\n" + "\n".join(_wrapped(f"{{{body}}},", "    "))
+        return fields
 
     def _reader(self, index: int, step: Step, entry: int) -> str:
         lead = f"s{index}_reader{entry}"
         levels = self._floats(f"{lead}_levels", step.epilogue.levels[entry])
         flips = step.epilogue.flips[entry]
         flipped = self._bytes(f"{lead}_flips", pack_bits(flips)) if flips.any() else "0"
-        return f"{{{self._map(Written(index, entry))}, {levels}, {flipped}}}"
+        return f"{{{self._map(MapId(index, entry))}, {levels}, {flipped}}}"
 
-    def _map(self, written: Written) -> str:
-        step = self._network.program.steps[written.step]
-        place: Place = self._memory.places[written]
+    def _map(self, used: MapId) -> str:
+        step = self._network.program.steps[used.step]
+        place = self._memory.places[used]
         return f"{{{place.offset}, {step.height}, {step.width}, {step.channels}, {place.groups}}}"
 
     def _bytes(self, name: str, values: NDArray[np.uint8]) -> str:
@@ -157,26 +170,29 @@ class _Tables:
 
 
 def _checks(network: PackedNetwork) -> str:
-    """Random images with their logits: of many, those that a last bit in a real sum changes least.
+    """Images for the self-check with their logits: of many random ones, those with the most stable logits.
 
-    A sum that is rounded otherwise can turn a sign, and a turned sign moves logits by far more than that.
+    On another machine, a real sum may be rounded differently. That can flip a sign, which changes the logits
+    by far more than the rounding.
     """
     pixels = np.random.default_rng(0).integers(
-        0, network.header.white, (_TRIED, *network.image), dtype=np.uint8, endpoint=True
+        0, network.header.white, (_CANDIDATES, *network.image), dtype=np.uint8, endpoint=True
     )
     logits = network.logits(pixels)
     normalised = network.normalised(pixels)
-    moved = [network.program.run(normalised * np.float32(1 + nudge)) for nudge in (-_NUDGE, _NUDGE)]
-    off = sum(np.abs(other - logits).max(1) for other in moved)
-    steady = np.argsort(off, kind="stable")[:_CHECKS]
-    chosen = pixels[steady].transpose(0, 2, 3, 1).reshape(_CHECKS, -1)
+    perturbed = [
+        network.program.run(normalised * np.float32(1 + change)) for change in (-_PERTURBATION, _PERTURBATION)
+    ]
+    change = sum(np.abs(other - logits).max(1) for other in perturbed)
+    stable = np.argsort(change, kind="stable")[:_CHECKS]
+    chosen = pixels[stable].transpose(0, 2, 3, 1).reshape(_CHECKS, -1)
     return "\n".join(
         [
             f"static const uint8_t check_pixels[][{chosen.shape[1]}] = {{",
             *_wrapped(_nested([map(str, row) for row in chosen.tolist()]), "    "),
             f"static const float check_logits[][{logits.shape[1]}] = {{",
-            *_wrapped(_nested([map(_float, row) for row in logits[steady].tolist()]), "    "),
-            f"static const int check_classes[] = {{{', '.join(map(str, logits[steady].argmax(1)))}}};",
+            *_wrapped(_nested([map(_float, row) for row in logits[stable].tolist()]), "    "),
+            f"static const int check_classes[] = {{{', '.join(map(str, logits[stable].argmax(1)))}}};",
         ]
     )
 
@@ -207,10 +223,10 @@ def _comment(text: str) -> str:
 
 
 def _wrapped(text: str, indent: str) -> Iterable[str]:
-    """Lines of at most so many characters, broken after commas."""
+    """Lines of limited length, broken after commas."""
     line = indent
     for word in text.split(", "):
-        if len(line) + len(word) > _WIDTH and line.strip():
+        if len(line) + len(word) > _LINE and line.strip():
             yield line.rstrip()
             line = indent
         line += word + ", "

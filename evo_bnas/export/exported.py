@@ -1,4 +1,4 @@
-"""What an export tells of itself."""
+"""The result of an export."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Files that were written, what they take in bytes, and a command that uses them."""
+    """The files that were written, the memory that they need, and a command that uses them."""
 
     files: tuple[Path, ...]
-    sizes: Mapping[str, int]  # bytes by name
+    sizes: Mapping[str, int]  # bytes, by purpose
     command: str

@@ -1,7 +1,7 @@
-"""What a step of a program reads and writes, as places in the memory of a device.
+"""The memory plan of a program on a device: what each step reads and writes, and where.
 
-A program's registers are for many images at once. A device runs one image: here every map has a place of its
-own in an arena, from the step that writes it to the last that reads it.
+The registers of a program hold many images at once. A device runs one image: there, every map has its own
+place in an arena, from the step that writes it to the last step that reads it.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,19 @@ _FLOAT_BYTES = 4
 _BITS_PER_BYTE = 8
 
 
-class Written(NamedTuple):
-    """A map by its writer: the real one of a step, or the signs that it writes for one of their readers."""
+class MapId(NamedTuple):
+    """A map that a step writes: its real values, or its signs for one of the layers that read them."""
 
     step: int
-    entry: int | None = None  # of the signs; None: the real map
+    entry: int | None = None  # of the signs; None: the real values
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A map in the arena: rows, in them columns, in them channels.
+class PlacedMap:
+    """A map in the arena, stored by rows, columns, channels.
 
-    Signs of a pixel stand block by block, as the groups of their reader ask, every block in whole bytes.
+    The signs of a pixel are stored in blocks, one for each group of the layer that reads them; each block
+    starts at a byte.
     """
 
     buffer: Buffer
@@ -35,51 +36,51 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Where all maps of a program are, and what every step reads."""
+class MemoryPlan:
+    """Where all maps of a program are, and which of them each step reads."""
 
-    places: dict[Written, Place]
-    inputs: tuple[tuple[Written, ...], ...]  # of every step
-    shortcuts: tuple[Written | None, ...]
+    places: dict[MapId, PlacedMap]
+    inputs: tuple[tuple[MapId, ...], ...]  # of every step
+    shortcuts: tuple[MapId | None, ...]  # of every step
     size: int  # bytes of the arena
 
 
-def plan(program: Program) -> Memory:
-    """Places for all maps of a program that runs one image."""
+def plan(program: Program) -> MemoryPlan:
+    """The memory plan of a program that runs one image."""
     inputs, shortcuts = [], []
-    groups: dict[Written, int] = {}
-    last: dict[Written, int] = {}
-    writer: dict[int, int] = {}  # the step whose map a register holds
+    groups: dict[MapId, int] = {}
+    last_use: dict[MapId, int] = {}
+    writer: dict[int, int] = {}  # by register: the step that last wrote to it
     for index, step in enumerate(program.steps):
         signed = step.operation == "binary" or step.unpacks
-        read = tuple(Written(writer[m.register], m.entry if signed else None) for m in step.inputs)
-        added = Written(writer[step.shortcut.register]) if step.shortcut else None
+        read = tuple(MapId(writer[m.register], m.entry if signed else None) for m in step.inputs)
+        shortcut = MapId(writer[step.shortcut.register]) if step.shortcut else None
         inputs.append(read)
-        shortcuts.append(added)
-        last |= dict.fromkeys((*read, added) if added else read, index)
+        shortcuts.append(shortcut)
+        last_use |= dict.fromkeys((*read, shortcut) if shortcut else read, index)
         groups |= dict.fromkeys(read, step.groups if signed else 1)
         writer |= {m.register: index for m in (step.real, step.signs) if m}
-    needed = {
-        written: Buffer(_bytes(step, written, groups.get(written, 1)), index, last.get(written, index))
+    buffers = {
+        written: Buffer(_bytes(step, written, groups.get(written, 1)), index, last_use.get(written, index))
         for index, step in enumerate(program.steps)
         for written in _outputs(index, step)
     }
-    offsets, size = place(list(needed.values()))
+    offsets, size = place(list(buffers.values()))
     places = {
-        written: Place(buffer, offset, groups.get(written, 1))
-        for (written, buffer), offset in zip(needed.items(), offsets, strict=True)
+        written: PlacedMap(buffer, offset, groups.get(written, 1))
+        for (written, buffer), offset in zip(buffers.items(), offsets, strict=True)
     }
-    return Memory(places, tuple(inputs), tuple(shortcuts), size)
+    return MemoryPlan(places, tuple(inputs), tuple(shortcuts), size)
 
 
-def _outputs(index: int, step: Step) -> list[Written]:
-    real = [Written(index)] if step.real else []
-    return real + [Written(index, entry) for entry in range(len(step.epilogue.levels))]
+def _outputs(index: int, step: Step) -> list[MapId]:
+    real = [MapId(index)] if step.real else []
+    return real + [MapId(index, entry) for entry in range(len(step.epilogue.levels))]
 
 
-def _bytes(step: Step, written: Written, groups: int) -> int:
+def _bytes(step: Step, written: MapId, groups: int) -> int:
     pixels = step.height * step.width
     if written.entry is None:
         return _FLOAT_BYTES * pixels * step.channels
     used = pixels * groups * -(-(step.channels // groups) // _BITS_PER_BYTE)
-    return -(-used // _FLOAT_BYTES) * _FLOAT_BYTES  # whole floats, so that all offsets are aligned
+    return -(-used // _FLOAT_BYTES) * _FLOAT_BYTES  # rounded up to whole floats, so that offsets are aligned

@@ -1,7 +1,7 @@
-"""A network as an ONNX graph of standard operators, for any runtime that reads ONNX.
+"""Export to an ONNX graph of standard operators, for any runtime that reads ONNX.
 
 ONNX has no 1-bit type: weights of ±1 and signs are float32, so the file is up to 32 times as large as the
-network, and nothing in it is faster than in a real network. It is for checking and for other tools.
+network, and it is not faster than a real network. It is for checks and for other tools.
 """
 
 from pathlib import Path
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from evo_bnas.errors import UsageError
 from evo_bnas.export.exported import Exported
-from evo_bnas.export.memory import Written, plan
+from evo_bnas.export.memory import MapId, plan
 from evo_bnas.files.atomic import write_bytes
 from evo_bnas.packed.file import PackedNetwork
 from evo_bnas.packed.step import Step
 
-_OPSET, _IR = 17, 8  # of 2022: what nearly all runtimes read
+_OPSET, _IR = 17, 8  # versions of 2022, which nearly all runtimes read
 
 
 def export_onnx(network: PackedNetwork, path: Path) -> Exported:
     """Write `path`: raw pixels (n, channels, height, width) as float32 in, logits (n, classes) out.
 
-    Raises UsageError where the package onnx is not installed.
+    Raises UsageError if the package onnx is not installed.
     """
     graph = _Graph(_package(), network)
     write_bytes(path, graph.model().SerializeToString())
@@ -42,7 +42,10 @@ def _package() -> ModuleType:
 
 
 class _Graph:
-    """Nodes and tensors; `size` is the bytes of the tensors. Maps are (n, channels, height, width)."""
+    """Nodes and tensors of a graph; `size` is the number of bytes of the tensors.
+
+    Maps are (n, channels, height, width).
+    """
 
     def __init__(self, onnx: ModuleType, network: PackedNetwork) -> None:
         self._onnx = onnx
@@ -52,19 +55,20 @@ class _Graph:
         self.size = 0
         memory = plan(network.program)
         for index, step in enumerate(network.program.steps):
-            sources = [_name(written) for written in memory.inputs[index]]
-            added = memory.shortcuts[index]
-            y = self._epilogue(step, self._operation(step, sources), _name(added) if added else None)
+            inputs = [_name(read) for read in memory.inputs[index]]
+            shortcut = memory.shortcuts[index]
+            y = self._operation(step, inputs)
+            y = self._epilogue(step, y, _name(shortcut) if shortcut else None)
             if step.real:
-                self._apply("Identity", y, out=_name(Written(index)))
+                self._apply("Identity", y, out=_name(MapId(index)))
             for entry, (level, flips) in enumerate(
                 zip(step.epilogue.levels, step.epilogue.flips, strict=True)
             ):
-                self._sign(y, level, flips, _name(Written(index, entry)))
+                self._sign(y, level, flips, _name(MapId(index, entry)))
         self._apply("Flatten", y, out="logits")
 
     def model(self) -> Any:
-        """The graph as a checked model, with the names of the classes in its metadata."""
+        """The graph as a checked model; its metadata holds the names of the classes."""
         helper, header = self._onnx.helper, self._network.header
         image, real = ["n", *self._network.image], self._onnx.TensorProto.FLOAT
         model = helper.make_model(
@@ -84,32 +88,32 @@ class _Graph:
         self._onnx.checker.check_model(model, full_check=True)
         return model
 
-    def _operation(self, step: Step, sources: list[str]) -> str:
+    def _operation(self, step: Step, inputs: list[str]) -> str:
         match step.operation:
             case "image":
                 return self._normalised()
             case "binary" | "conv" | "dense":
-                return self._convolution(step, sources[0])
+                return self._convolution(step, inputs[0])
             case "pool_avg" | "pool_max":
-                return self._pool(step, sources[0])
+                return self._pool(step, inputs[0])
             case "tile":
-                return self._channels(sources[0], np.arange(step.channels) % step.inputs[0].channels)
+                return self._channels(inputs[0], np.arange(step.channels) % step.inputs[0].channels)
             case "concat":
-                return self._apply("Concat", *sources, axis=1)
+                return self._apply("Concat", *inputs, axis=1)
             case "sum":
-                return self._apply("Sum", *sources)
+                return self._apply("Sum", *inputs)
             case "mean":
-                return self._apply("GlobalAveragePool", sources[0])
+                return self._apply("GlobalAveragePool", inputs[0])
 
     def _normalised(self) -> str:
-        """In float64, as the images of the training were."""
+        """Normalise in float64, like the images of the training."""
         header, double = self._network.header, self._onnx.TensorProto.DOUBLE
         mean, std = (self._tensor(np.array(row)[:, None, None]) for row in (header.mean, header.std))
         centred = self._apply("Sub", self._apply("Cast", "pixels", to=double), mean)
         return self._apply("Cast", self._apply("Div", centred, std), to=self._onnx.TensorProto.FLOAT)
 
     def _convolution(self, step: Step, x: str) -> str:
-        """Filters in the order of their groups, and what they put out back in the order of the channels."""
+        """A convolution; filters are sorted by group, and its outputs put back into the order of channels."""
         assert step.weight is not None
         if step.before is not None:
             x = self._affine(x, step.before)
@@ -117,8 +121,8 @@ class _Graph:
         order = np.argsort(np.arange(step.channels) % step.groups, kind="stable")
         border = step.dilation * (step.kernel - 1) // 2
         if step.pad and border:
-            around = self._tensor(np.array([0, 0, border, border] * 2))
-            x = self._apply("Pad", x, around, self._tensor(np.array(1, np.float32)))
+            pads = self._tensor(np.array([0, 0, border, border] * 2))
+            x = self._apply("Pad", x, pads, self._tensor(np.array(1, np.float32)))
             border = 0
         y = self._apply(
             "Conv",
@@ -133,10 +137,10 @@ class _Graph:
         return y if step.groups == 1 else self._channels(y, np.argsort(order))
 
     def _pool(self, step: Step, x: str) -> str:
-        """Odd windows are centred, even ones tile; what lies outside the map has no say."""
+        """A pooling: odd windows are centred, even ones tile; padding is ignored."""
         source = step.inputs[0]
         before = (step.kernel - 1) // 2 if step.kernel % 2 else 0
-        behind = [
+        after = [
             max(0, (out - 1) * step.stride + step.kernel - before - size)
             for out, size in ((step.height, source.height), (step.width, source.width))
         ]
@@ -145,16 +149,17 @@ class _Graph:
             x,
             kernel_shape=[step.kernel] * 2,
             strides=[step.stride] * 2,
-            pads=[before, before, *behind],
+            pads=[before, before, *after],
         )
 
     def _epilogue(self, step: Step, y: str, shortcut: str | None) -> str:
         rows = step.epilogue
         y = self._affine(self._activation(self._affine(y, rows.affine1), rows.act1), rows.affine2)
         if shortcut and step.shortcut:
-            repeats = np.arange(step.channels) % step.shortcut.channels
-            whole = step.shortcut.channels == step.channels
-            y = self._apply("Add", y, shortcut if whole else self._channels(shortcut, repeats))
+            repeated = np.arange(step.channels) % step.shortcut.channels
+            if step.shortcut.channels != step.channels:
+                shortcut = self._channels(shortcut, repeated)
+            y = self._apply("Add", y, shortcut)
         return self._activation(y, rows.act2)
 
     def _affine(self, y: str, rows: NDArray[np.float32]) -> str:
@@ -164,7 +169,7 @@ class _Graph:
         return self._apply("Add", self._apply("Mul", y, a), b)
 
     def _activation(self, y: str, rows: NDArray[np.float32]) -> str:
-        """PReLU between two shifts; a ReLU has slope 0."""
+        """A PReLU, with or without a shift before and after it; a ReLU has slope 0."""
         if not len(rows):
             return y
         slope, *shifts = (self._tensor(row[:, None, None]) for row in rows)
@@ -174,11 +179,11 @@ class _Graph:
 
     def _sign(self, y: str, level: NDArray[np.float32], flips: NDArray[np.bool_], out: str) -> None:
         if flips.any():
-            sense = np.where(flips, np.float32(-1), np.float32(1))
-            y, level = self._apply("Mul", y, self._tensor(sense[:, None, None])), level * sense
+            direction = np.where(flips, np.float32(-1), np.float32(1))
+            y, level = self._apply("Mul", y, self._tensor(direction[:, None, None])), level * direction
         above = self._apply("GreaterOrEqual", y, self._tensor(level[:, None, None]))
-        one, minus = (self._tensor(np.array(value, np.float32)) for value in (1, -1))
-        self._apply("Where", above, one, minus, out=out)
+        plus, minus = (self._tensor(np.array(value, np.float32)) for value in (1, -1))
+        self._apply("Where", above, plus, minus, out=out)
 
     def _channels(self, x: str, order: NDArray[np.int64]) -> str:
         return self._apply("Gather", x, self._tensor(order), axis=1)
@@ -195,5 +200,5 @@ class _Graph:
         return name
 
 
-def _name(written: Written) -> str:
-    return f"s{written.step}" if written.entry is None else f"s{written.step}_signs{written.entry}"
+def _name(used: MapId) -> str:
+    return f"s{used.step}" if used.entry is None else f"s{used.step}_signs{used.entry}"

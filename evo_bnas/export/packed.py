@@ -1,4 +1,4 @@
-"""A network as one safetensors file of 1-bit weights, which `evo_bnas.load_packed` runs without torch."""
+"""Export to a safetensors file of 1-bit weights, which `evo_bnas.load_packed` runs without torch."""
 
 from pathlib import Path
 from shlex import quote
@@ -8,6 +8,6 @@ from evo_bnas.packed.file import PackedNetwork, save_packed
 
 
 def export_packed(network: PackedNetwork, path: Path) -> Exported:
-    """Write `path`."""
+    """Write the file."""
     save_packed(network, path)
     return Exported((path,), {"weights": network.payload}, f"evo-bnas predict {quote(str(path))} IMAGE...")

@@ -1,4 +1,4 @@
-"""The retrained picks of a run, ready to be exported."""
+"""The retrained networks of a run, as input of an export."""
 
 from evo_bnas.errors import UsageError
 from evo_bnas.network import card
@@ -9,31 +9,30 @@ from evo_bnas.run.results import Results
 
 
 def choose(run: Run, key: str | None) -> str:
-    """The key of a retrained pick: the one asked for, the only one, or the recipe's first pick.
+    """The given key; without one, the only retrained network, or the recipe's first pick that is retrained.
 
-    Raises UsageError where it is not retrained, or where it is unclear which is meant.
+    Raises UsageError if the network is not retrained, or if none of several is the pick.
     """
-    done = sorted(path.parent.name for path in run.picks.glob(f"*/{card.FILE}"))
-    if key in done:
+    retrained = sorted(path.parent.name for path in run.picks.glob(f"*/{card.FILE}"))
+    if key in retrained:
         return str(key)
-    if key or not done:
-        what = f"{key} is not retrained" if key else "no network is retrained yet"
-        again = f"evo-bnas retrain {run.folder}" + (f" {key}" if key else "")
-        raise UsageError(
-            f"{run.folder}: {what}; run {again}" + (f", or choose {', '.join(done)}" if done else "")
-        )
-    if len(done) == 1:
-        return done[0]
-    best = next((picked for picked in Results.of(run).pick().order if picked in done), None)
+    if key or not retrained:
+        problem = f"{key} is not retrained" if key else "no network is retrained yet"
+        command = f"evo-bnas retrain {run.folder}" + (f" {key}" if key else "")
+        others = f", or choose {', '.join(retrained)}" if retrained else ""
+        raise UsageError(f"{run.folder}: {problem}; run {command}{others}")
+    if len(retrained) == 1:
+        return retrained[0]
+    best = next((picked for picked in Results.of(run).pick().order if picked in retrained), None)
     if best is None:
         raise UsageError(
-            f"{run.folder}: none of the retrained networks is the pick; name one of {', '.join(done)}"
+            f"{run.folder}: none of the retrained networks is the pick; choose one of {', '.join(retrained)}"
         )
     return best
 
 
 def load(run: Run, key: str) -> PackedNetwork:
-    """A retrained pick in its inference form; raises UsageError where its files are damaged or changed."""
+    """A retrained network in packed form; raises UsageError if its files are damaged or were changed."""
     from evo_bnas.binary.network import load_network
     from evo_bnas.files import weights_file
     from evo_bnas.packed.compile import forms_of_network

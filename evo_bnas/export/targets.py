@@ -1,4 +1,4 @@
-"""What a retrained network can be exported to."""
+"""The targets of an export."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,26 +15,26 @@ from evo_bnas.packed.file import PackedNetwork
 from evo_bnas.run.folder import Run
 
 
-class Target(NamedTuple):
-    """One form, under the name of its file where none is given."""
+class ExportTarget(NamedTuple):
+    """A format, with the default name of its file."""
 
     file: str
     write: Callable[[PackedNetwork, Path], Exported]
 
 
-TARGETS: Mapping[str, Target] = MappingProxyType(
+TARGETS: Mapping[str, ExportTarget] = MappingProxyType(
     {
-        "packed": Target("packed.safetensors", export_packed),
-        "c": Target("network.c", export_c),
-        "onnx": Target("network.onnx", export_onnx),
+        "packed": ExportTarget("packed.safetensors", export_packed),
+        "c": ExportTarget("network.c", export_c),
+        "onnx": ExportTarget("network.onnx", export_onnx),
     }
 )
 
 
 def export(run: Run, key: str | None, target: str, out: Path | None = None) -> tuple[PackedNetwork, Exported]:
-    """Write a retrained pick of a run in some form; without a key the one that `retrained.choose` names.
+    """Write a retrained network of a run in a target format; without a key, `retrained.choose` decides.
 
-    Raises UsageError where it is not retrained, its files are damaged, or the file cannot be written.
+    Raises UsageError if the network is not retrained, its files are damaged, or the file cannot be written.
     """
     chosen = retrained.choose(run, key)
     form = TARGETS[target]
@@ -44,4 +44,4 @@ def export(run: Run, key: str | None, target: str, out: Path | None = None) -> t
         path.parent.mkdir(parents=True, exist_ok=True)
         return network, form.write(network, path)
     except OSError as failure:
-        raise UsageError(f"--out {path}: {failure.strerror}; name a file that can be written") from None
+        raise UsageError(f"--out {path}: {failure.strerror}; name a file to write to") from None

@@ -2,56 +2,57 @@
  *
  * $about
  *
- * Compile with -std=c99 -ffp-contract=off: a product and a sum that are fused round otherwise. With
- * -D${NAME}_CHECK there is a main that runs the inputs at the end of this file and compares the logits:
+ * Compile with -std=c99 -ffp-contract=off: fused multiply-adds would round differently. With
+ * -D${NAME}_CHECK, a main function runs the images at the end of this file and compares the logits:
  *
  *     cc -std=c99 -O2 -ffp-contract=off -D${NAME}_CHECK $file -o check && ./check
  *
- * The table `steps` is the network. A map is rows, in them columns, in them channels. A step makes its map value
- * by value: `value_at` does the operation, `finish` takes the value z through
+ * The table `steps` is the network. Maps are stored by rows, columns, channels. A step computes its map value by
+ * value: `value_at` applies the operation, and `finish` computes
  *
  *     act2(a2 * act1(a1 * z + b1) + b2 + shortcut)
  *
- * and writes it where it is read: as a float, and as one bit for every binary convolution that reads its sign.
+ * from its result z, and stores it as a float, as one bit for each binary convolution that reads its sign, or
+ * both.
  */
 #include "$header"
 
-#include <math.h> /* HUGE_VALF; nothing of libm is called */
+#include <math.h> /* for HUGE_VALF; no function of libm is called */
 #include <string.h>
 
 typedef enum { IMAGE, BINARY, REAL, POOL_AVG, POOL_MAX, TILE, CONCAT, SUM, MEAN } Operation;
 
-/* A map in the arena. Signs of a pixel stand group by group, each group in whole bytes. */
+/* A map in the arena. The signs of a pixel are stored group by group; each group starts at a byte. */
 typedef struct {
     uint32_t offset; /* bytes */
     uint16_t height, width, channels, groups;
 } Map;
 
-/* A binary convolution that reads the signs of a map: +1 where a value is at least its level. */
+/* Signs of a map for one binary convolution: +1 if the value is at least the level of its channel. */
 typedef struct {
     Map signs;
-    const float *levels;  /* one a channel */
-    const uint8_t *flips; /* bits: +1 where the value is at most the level; absent where no channel is flipped */
+    const float *levels;  /* one per channel */
+    const uint8_t *flips; /* one bit per channel; 1: +1 if the value is at most the level; may be 0: no flips */
 } Reader;
 
 typedef struct {
-    const float *rows; /* slopes of the channels, then shifts in, then shifts out */
+    const float *rows; /* slopes of all channels, then shifts before, then shifts after the activation */
     uint8_t shifted;   /* whether there are shifts */
 } Activation;
 
-/* One operation with all that follows it; what is absent is 0. */
+/* One operation with its epilogue; parts that it does not have are 0. */
 typedef struct {
     Operation operation;
-    uint16_t height, width, channels; /* of what is put out */
+    uint16_t height, width, channels; /* of the output */
     uint16_t kernel, stride, dilation, groups;
-    uint8_t pad;     /* 1: a convolution reads +1 outside its input; 0: nothing */
-    uint8_t unpacks; /* a real convolution reads signs */
+    uint8_t pad;     /* padding of a convolution: 1: with +1; 0: ignored */
+    uint8_t unpacks; /* whether a real convolution reads signs */
     uint16_t input_count, reader_count;
     const Map *inputs, *shortcut, *real;
     const Reader *readers;
-    const uint8_t *bits;                     /* channels, kernel, kernel, bytes of a group */
+    const uint8_t *bits;                     /* channels, kernel, kernel, bytes per group */
     const float *weights;                    /* channels, kernel, kernel, cin / groups */
-    const float *before, *affine1, *affine2; /* a of all channels, then b of all channels */
+    const float *before, *affine1, *affine2; /* a of all channels, then b of all channels: a * x + b */
     Activation act1, act2;
 } Step;
 
@@ -89,29 +90,29 @@ static const uint8_t *signs_of(const float *arena, const Map *map)
     return (const uint8_t *)arena + map->offset;
 }
 
-/* Bits that differ between two rows of bytes; the order of bytes in a word does not matter. */
-static int differing(const uint8_t *one, const uint8_t *other, int bytes)
+/* The number of bits that differ between two rows of bytes; it does not depend on the byte order. */
+static int differing(const uint8_t *first, const uint8_t *second, int bytes)
 {
     int count = 0;
     while (bytes > 0) {
         const int taken = bytes < 8 ? bytes : 8;
         uint64_t a = 0, b = 0;
         if (taken == 8) {
-            memcpy(&a, one, 8);
-            memcpy(&b, other, 8);
+            memcpy(&a, first, 8);
+            memcpy(&b, second, 8);
         } else {
-            memcpy(&a, one, (size_t)taken);
-            memcpy(&b, other, (size_t)taken);
+            memcpy(&a, first, (size_t)taken);
+            memcpy(&b, second, (size_t)taken);
         }
         count += POPCOUNT(a ^ b);
-        one += taken;
-        other += taken;
+        first += taken;
+        second += taken;
         bytes -= taken;
     }
     return count;
 }
 
-/* Bits that are set in a row of bytes. */
+/* The number of bits that are set in a row of bytes. */
 static int set_bits(const uint8_t *row, int bytes)
 {
     int count = 0;
@@ -125,14 +126,14 @@ static int inside(const Map *map, int row, int column)
     return row >= 0 && row < map->height && column >= 0 && column < map->width;
 }
 
-/* The first row or column of the window of an output row or column. */
+/* The first row or column of the window of an output row or column; it may be negative. */
 static int window_start(const Step *step, int at)
 {
     const int centre = step->kernel % 2 ? step->dilation * (step->kernel - 1) / 2 : 0;
     return at * step->stride - centre;
 }
 
-/* A convolution of signs with signs: +1 where they agree, -1 where they differ, so an exact integer. */
+/* A convolution of signs with signs. Each product is +1 or -1, so the sum is an exact integer. */
 static float binary(const float *arena, const Step *step, int row, int column, int channel)
 {
     const Map *source = &step->inputs[0];
@@ -154,7 +155,7 @@ static float binary(const float *arena, const Step *step, int row, int column, i
     return (float)sum;
 }
 
-/* An input of a real convolution: a sign as -1 or +1, or a float times a plus b. */
+/* An input of a real convolution: a sign as +1 or -1, or a float x, or a * x + b. */
 static float input_at(const float *arena, const Step *step, int row, int column, int channel)
 {
     const Map *source = &step->inputs[0];
@@ -195,23 +196,23 @@ static float real(const float *arena, const Step *step, int row, int column, int
     return sum;
 }
 
-/* The mean or the largest value of a window, of what of it lies inside the map. */
+/* The mean or the maximum of the part of a window that lies inside the map. */
 static float pool(const float *arena, const Step *step, int row, int column, int channel)
 {
     const Map *source = &step->inputs[0];
     const float *values = floats_of(arena, source);
     const int top = window_start(step, row), left = window_start(step, column);
-    float sum = 0.0f, most = 0.0f;
+    float sum = 0.0f, maximum = 0.0f;
     int count = 0;
     for (int y = top; y < top + step->kernel; y++)
         for (int x = left; x < left + step->kernel; x++)
             if (inside(source, y, x)) {
                 const float value = values[(y * source->width + x) * source->channels + channel];
-                most = count && most > value ? most : value;
+                maximum = count && maximum > value ? maximum : value;
                 sum += value;
                 count++;
             }
-    return step->operation == POOL_MAX ? most : sum / (float)count;
+    return step->operation == POOL_MAX ? maximum : sum / (float)count;
 }
 
 static float mean(const float *arena, const Step *step, int channel)
@@ -257,20 +258,20 @@ static float value_at(
     return sum;
 }
 
-/* Rows of `step->channels` values: a, b. Products and sums are rounded each on its own. */
+/* a * x + b; `rows` holds a of all channels, then b. Product and sum are rounded separately. */
 static float affine(const float *rows, int channels, int channel, float x)
 {
     const float product = x * rows[channel];
     return product + rows[channels + channel];
 }
 
-/* Rows: slope, or slope, shift in and shift out; a relu has slope 0. */
+/* A PReLU, possibly with a shift before and after it; a ReLU has slope 0. */
 static float activate(const Activation *act, int channels, int channel, float x)
 {
     const float *row = act->rows + channel;
-    const float moved = act->shifted ? x + row[channels] : x;
-    const float bent = moved > 0.0f ? moved : moved * row[0];
-    return act->shifted ? bent + row[2 * channels] : bent;
+    const float shifted = act->shifted ? x + row[channels] : x;
+    const float y = shifted > 0.0f ? shifted : shifted * row[0];
+    return act->shifted ? y + row[2 * channels] : y;
 }
 
 static void finish(float *arena, const Step *step, int row, int column, int channel, float z)
@@ -327,24 +328,24 @@ int ${name}_run(const uint8_t *pixels, float *arena, float *logits)
 
 $check
 
-/* Real sums may round otherwise on another machine, hence the tolerance; the class must be the same. */
+/* On another machine, real sums may be rounded differently, hence the tolerance; classes must be equal. */
 int main(void)
 {
     static float arena[${NAME}_ARENA_FLOATS];
-    int wrong = 0;
+    int failures = 0;
     for (int n = 0; n < (int)(sizeof check_classes / sizeof *check_classes); n++) {
-        float logits[${NAME}_CLASSES], furthest = 0.0f, largest = 1.0f;
+        float logits[${NAME}_CLASSES], error = 0.0f, largest = 1.0f;
         const int class = ${name}_run(check_pixels[n], arena, logits);
         for (int c = 0; c < ${NAME}_CLASSES; c++) {
-            const float expected = check_logits[n][c], off = logits[c] - expected;
-            furthest = off > furthest ? off : -off > furthest ? -off : furthest;
+            const float expected = check_logits[n][c], difference = logits[c] - expected;
+            error = difference > error ? difference : -difference > error ? -difference : error;
             largest = expected > largest ? expected : -expected > largest ? -expected : largest;
         }
-        const int fits = class == check_classes[n] && furthest <= 1e-4f * largest;
-        wrong += !fits;
-        printf("input %d: class %s, logits within %g: %s\n", n, ${name}_class_names[class], (double)furthest,
-               fits ? "as expected" : "WRONG");
+        const int passed = class == check_classes[n] && error <= 1e-4f * largest;
+        failures += !passed;
+        printf("image %d: class %s, logits within %g: %s\n", n, ${name}_class_names[class], (double)error,
+               passed ? "passed" : "FAILED");
     }
-    return wrong != 0;
+    return failures != 0;
 }
 #endif

@@ -11,7 +11,7 @@
 #define ${NAME}_WIDTH $width
 #define ${NAME}_CHANNELS $channels
 #define ${NAME}_CLASSES $classes
-#define ${NAME}_WHITE $white /* pixels go from 0 to this */
+#define ${NAME}_WHITE $white /* the largest value of a pixel; the smallest is 0 */
 #define ${NAME}_ARENA_BYTES $arena
 #define ${NAME}_ARENA_FLOATS (${NAME}_ARENA_BYTES / 4)
 
@@ -21,11 +21,11 @@ extern "C" {
 
 extern const char *const ${name}_class_names[${NAME}_CLASSES];
 
-/* Classify one image; returns the number of the class whose logit is largest.
+/* Classify one image; returns the number of the class with the largest logit.
  *
- * pixels  rows, in them columns, in them channels
- * arena   working memory, of ${NAME}_ARENA_FLOATS; what it holds before and after does not matter
- * logits  one a class, written
+ * pixels  the image, by rows, columns, channels
+ * arena   ${NAME}_ARENA_FLOATS floats of working memory; its content before and after the call is irrelevant
+ * logits  output: ${NAME}_CLASSES logits
  */
 int ${name}_run(const uint8_t *pixels, float *arena, float *logits);
 

@@ -23,7 +23,7 @@ from evo_bnas.space.genes import Space
 from evo_bnas.supernet.supernet import load_supernet
 from evo_bnas.train.randomness import Stream, generator
 from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 
 _CALIBRATION_IMAGES = 512
 
@@ -49,7 +49,7 @@ def images(run: Run, report: Report = silent) -> Dataset:
     return found.to(device(run))
 
 
-def stages(run: Run, name: str, training: TrainingSettings) -> list[Stage]:
+def stages(run: Run, name: str, training: TrainingSettings) -> list[TrainingStage]:
     """The stages of a training: real weights first if the recipe says so, then binary ones.
 
     `name` is that of the training in progress reports.
@@ -59,7 +59,7 @@ def stages(run: Run, name: str, training: TrainingSettings) -> list[Stage]:
     if training.real_epochs:
         names.insert(0, ("real", f"{name}, real weights"))
     return [
-        Stage(
+        TrainingStage(
             stage,
             training,
             run.recipe.seed,

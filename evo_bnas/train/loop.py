@@ -15,7 +15,7 @@ from evo_bnas.train.augment import augment
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.randomness import Stream, generator, torch_generator
 from evo_bnas.train.ranks import ALONE, Ranks
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 
 # Computes the loss of a step, adds its gradients to the parameters, and returns it, detached. The arguments
 # are images (batch, channels, height, width), labels (batch,), and the step, counted from 0.
@@ -34,7 +34,7 @@ class Trainable:
 def train(
     trainable: Trainable,
     images: Images,
-    stage: Stage,
+    stage: TrainingStage,
     *,
     checkpoint: Checkpoint,
     report: Report,
@@ -48,7 +48,6 @@ def train(
     """
     parameters = trainable.parameters
     optimizer = _adam(parameters, trainable.latent)
-    decaying, _ = optimizer.param_groups
     per_epoch, steps = stage.steps_per_epoch(len(images)), stage.steps(len(images))
     step = first = checkpoint.restore(parameters, optimizer)
     started = time.monotonic()
@@ -56,9 +55,7 @@ def train(
         # No step waits for the GPU: while it computes one, the CPU prepares the next.
         for batch in _batches(stage, len(images), images.device, first):
             noise = torch_generator(stage.seed, Stream.AUGMENTATION, step, images.device)
-            for group in optimizer.param_groups:
-                group["lr"] = stage.lr_at(step, steps)
-            decaying["weight_decay"] = stage.weight_decay_at(step, steps)
+            _set_rates(optimizer, stage, step, steps)
             optimizer.zero_grad(set_to_none=True)
             part = ranks.part(len(batch))
             own = batch[part]
@@ -79,7 +76,7 @@ def train(
                 raise KeyboardInterrupt
 
 
-def _batches(stage: Stage, images: int, device: torch.device, first: int) -> Iterator[Tensor]:
+def _batches(stage: TrainingStage, images: int, device: torch.device, first: int) -> Iterator[Tensor]:
     """Image indices of every batch, from step `first` on; every epoch has its own order."""
     per_epoch = stage.steps_per_epoch(images)
     for epoch in range(first // per_epoch, stage.epochs):
@@ -94,9 +91,16 @@ def latent_weights(nodes: Iterable[Node]) -> frozenset[str]:
 
 
 def _adam(parameters: Mapping[str, Tensor], latent: frozenset[str]) -> torch.optim.Optimizer:
-    """Adam with two groups of parameters: latent weights, then all others. Every step sets the rates."""
+    """Adam with two groups of parameters: latent weights, then all others."""
     groups = [
         {"params": [p for name, p in parameters.items() if name in latent]},
         {"params": [p for name, p in parameters.items() if name not in latent]},
     ]
     return torch.optim.Adam(groups, fused=True)
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, stage: TrainingStage, step: int, steps: int) -> None:
+    """Set the learning rate of all parameters, and the weight decay of the latent weights."""
+    latent, others = optimizer.param_groups
+    latent["lr"] = others["lr"] = stage.lr_at(step, steps)
+    latent["weight_decay"] = stage.weight_decay_at(step, steps)

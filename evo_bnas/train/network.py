@@ -9,11 +9,11 @@ from evo_bnas.progress import Report, silent
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Trainable, latent_weights, train
 from evo_bnas.train.precision import autocast
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 
 
 def train_network(
-    network: Network, images: Images, stage: Stage, *, checkpoint: Checkpoint, report: Report = silent
+    network: Network, images: Images, stage: TrainingStage, *, checkpoint: Checkpoint, report: Report = silent
 ) -> None:
     """Train a network in place, resuming from the checkpoint; see `evo_bnas.train.loop.train`.
 

@@ -13,7 +13,7 @@ _FIRST_T, _LAST_T = 1e-3, 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class TrainingStage:
     """A stage of a training, with binary or with real weights; its mode says which.
 
     Methods that take `images` need the number of training images; those that take `step` and `steps` need

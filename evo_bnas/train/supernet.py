@@ -15,7 +15,7 @@ from evo_bnas.train.loop import Trainable, latent_weights, train
 from evo_bnas.train.precision import autocast
 from evo_bnas.train.randomness import Stream, generator
 from evo_bnas.train.ranks import ALONE, Ranks
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from evo_bnas.train.teacher import NO_TEACHER, Teacher, divergence
 
 
@@ -29,7 +29,7 @@ class SupernetTraining:
 
     supernet: Supernet
     images: Images
-    stage: Stage
+    stage: TrainingStage
     sampler: Sampler
     teacher: Teacher = NO_TEACHER
 

@@ -1,4 +1,4 @@
-"""Launching on clusters: Ray takes what is shipped for it, and a job sent to a real head does its work."""
+"""Launching on clusters: the shipped files are valid, and a job on a real head does a whole run."""
 
 import json
 import os
@@ -39,7 +39,7 @@ FILES = ROOT / "runs" / "ray"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 COMMANDS = {"ray": scripts.cli, "evo-bnas": typer.main.get_command(app)}
 
-# A whole run, as small as it gets.
+# A whole run, as small as possible.
 TINY = {
     "space": "tiny-8",
     "supernet.epochs": 1,
@@ -57,7 +57,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def parse(words: list[str]) -> list[str]:
-    """What a command line leaves to the program that it starts; fails where it is not understood."""
+    """Parse a command line; returns that of the program that it starts. Fails if it is invalid."""
     command: Any = COMMANDS[words[0]]
     rest = words[1:]
     while hasattr(command, "commands"):
@@ -87,7 +87,7 @@ def test_a_cluster_file_is_valid(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["local.yaml", "aws.yaml"])
-def test_a_cluster_gets_all_that_an_installation_needs_and_no_more(name: str) -> None:
+def test_a_cluster_gets_exactly_the_files_that_an_installation_needs(name: str) -> None:
     mounts = load(name)["file_mounts"]
     token = mounts.pop("~/.ray/auth_token")
     assert token == "~/.ray/auth_token"
@@ -103,16 +103,16 @@ def test_the_environment_of_a_job_is_valid() -> None:
     assert environment["env_vars"] == {"OMP_WAIT_POLICY": "PASSIVE", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
-def test_all_of_runs_ray_is_in_the_wheel() -> None:
+def test_the_wheel_includes_all_files_for_ray() -> None:
     included = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     for file in FILES.iterdir():
         assert included[f"runs/ray/{file.name}"] == f"evo_bnas/runs/ray/{file.name}"
 
 
-def test_code_and_recipes_are_uploaded_and_data_and_results_are_not(tmp_path: Path) -> None:
+def test_code_and_recipes_are_uploaded_but_not_data_and_results(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
-    kept = ["evo_bnas/data/dataset.py", "spaces/tiny-8.yaml", "runs/digits.yaml", "runs/ray/env.yaml"]
-    left = [
+    uploaded = ["evo_bnas/data/dataset.py", "spaces/tiny-8.yaml", "runs/digits.yaml", "runs/ray/env.yaml"]
+    ignored = [
         ".git/config",
         ".venv/bin/python",
         ".mypy_cache/cache.db",
@@ -123,35 +123,35 @@ def test_code_and_recipes_are_uploaded_and_data_and_results_are_not(tmp_path: Pa
         "teacher.safetensors",
         "tests/test_cli.py",
     ]
-    for name in [*kept, *left]:
+    for name in [*uploaded, *ignored]:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text("something")
     for name in (".gitignore", ".rayignore"):
         shutil.copy(ROOT / name, tree)
-    assert zipped(tree, tmp_path / "package.zip") == set(kept)
+    assert zipped(tree, tmp_path / "package.zip") == set(uploaded)
 
 
-def test_the_upload_is_small_and_runs_by_itself(tmp_path: Path) -> None:
+def test_the_upload_is_small_and_complete(tmp_path: Path) -> None:
     names = zipped(ROOT, tmp_path / "package.zip")
     assert (tmp_path / "package.zip").stat().st_size < 2_000_000
     shipped = [path.relative_to(ROOT).as_posix() for path in (ROOT / "evo_bnas").rglob("*.py")]
     assert {*shipped, "runs/cifar10.yaml", "spaces/elastic-8.yaml", "tables/tiny-8.csv"} <= names
 
 
-def test_the_slurm_script_starts_ray_with_options_that_it_has(tmp_path: Path) -> None:
+def test_the_slurm_script_starts_ray_with_valid_options(tmp_path: Path) -> None:
     script = FILES / "slurm.sh"
     subprocess.run(["bash", "-n", script], check=True)
     programs = {
         "scontrol": "printf 'node7\\nnode8\\n'",
         "ray": "",
-        "srun": f"printf '%s\\n' \"$@\" >> {tmp_path}/said; echo >> {tmp_path}/said",
+        "srun": f"printf '%s\\n' \"$@\" >> {tmp_path}/calls; echo >> {tmp_path}/calls",
     }
     folder = tmp_path / ".venv" / "bin"
     folder.mkdir(parents=True)
     for name, body in programs.items():
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
         (folder / name).chmod(0o755)
-    asked = ["run", "runs/cifar10.yaml", "--out", "/shared/a folder", "--workers", "8"]
+    arguments = ["run", "runs/cifar10.yaml", "--out", "/shared/a folder", "--workers", "8"]
     slurm = {
         "SLURM_SUBMIT_DIR": str(tmp_path),
         "SLURM_JOB_NODELIST": "node[7-8]",
@@ -159,15 +159,15 @@ def test_the_slurm_script_starts_ray_with_options_that_it_has(tmp_path: Path) ->
         "SLURM_JOB_NUM_NODES": "2",
         "SLURM_CPUS_PER_TASK": "4",
     }
-    subprocess.run(["bash", script, *asked], env=os.environ | slurm, check=True)
+    subprocess.run(["bash", script, *arguments], env=os.environ | slurm, check=True)
     started, removed = [
-        said.split("\n") for said in (tmp_path / "said").read_text().strip("\n").split("\n\n")
+        call.split("\n") for call in (tmp_path / "calls").read_text().strip("\n").split("\n\n")
     ]
     assert started[:3] == ["--cpus-per-task=4", "ray", "symmetric-run"]
     split = started.index("--")
     options = started[3:split]
     assert parse(started[split + 1 :]) == []
-    assert started[split + 1 :] == ["evo-bnas", *asked]
+    assert started[split + 1 :] == ["evo-bnas", *arguments]
     assert symmetric_run.symmetric_run.make_context("", options, resilient_parsing=True).params == {
         "address": "node7:23456",
         "min_nodes": 2,
@@ -177,7 +177,7 @@ def test_the_slurm_script_starts_ray_with_options_that_it_has(tmp_path: Path) ->
     assert removed == ["rm", "-rf", "/tmp/ray-123456"]
 
 
-def test_what_is_documented_can_be_typed() -> None:
+def test_the_documented_commands_are_valid() -> None:
     text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
     for file in re.findall(r"\]\((\.\./[^)]+)\)", text):
         assert (ROOT / "docs" / file).exists(), file
@@ -195,8 +195,8 @@ def test_what_is_documented_can_be_typed() -> None:
 
 @pytest.fixture
 def head() -> Iterator[dict[str, str]]:
-    """The environment of commands for a head with a dashboard, of which nothing is left afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # short, since the paths of sockets are
+    """Starts a head with a dashboard; yields the environment for commands. It leaves nothing behind."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # short, since paths of sockets are limited
     token = folder / "token"
     token.write_text("0123456789abcdef" * 4)
     with socket.socket() as free:
@@ -217,13 +217,13 @@ def head() -> Iterator[dict[str, str]]:
         "temp-dir": folder,
     }
     words = ["ray", "start", "--head", "--block", *(f"--{key}={value}" for key, value in options.items())]
-    with (folder / "said").open("w") as said:
+    with (folder / "output").open("w") as output:
         process = subprocess.Popen(
-            words, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            words, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
         while not answers(port):
-            assert process.poll() is None, (folder / "said").read_text()
+            assert process.poll() is None, (folder / "output").read_text()
             sleep(0.2)
         yield environment
     finally:
@@ -233,9 +233,9 @@ def head() -> Iterator[dict[str, str]]:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        left = started_with(token)
+        remaining = started_with(token)
         shutil.rmtree(folder)
-    assert not left
+    assert not remaining
 
 
 def answers(port: int) -> bool:
@@ -245,16 +245,16 @@ def answers(port: int) -> bool:
 
 
 def started_with(token: Path) -> list[str]:
-    """Processes that have this token in their environment, a while after they were ended."""
-    until = monotonic() + 10
+    """The processes with this token in their environment; waits a while for them to end."""
+    deadline = monotonic() + 10
     while True:
-        found = []
+        running = []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if str(token).encode() in (process / "environ").read_bytes():
-                    found.append((process / "cmdline").read_text())
-        if not found or monotonic() > until:
-            return found
+                    running.append((process / "cmdline").read_text())
+        if not running or monotonic() > deadline:
+            return running
         sleep(0.2)
 
 
@@ -272,5 +272,5 @@ def test_a_job_on_a_real_head_does_a_whole_run(head: dict[str, str], tmp_path: P
     assert (run / "front.csv").read_text().count("\n") > 1
     (card,) = run.glob("picks/*/card.json")
     assert json.loads(card.read_text())["key"] in (run / "front.csv").read_text()
-    # The code that ran is the one that was sent, which has no repository around it.
+    # The job ran the uploaded code, which is not in a repository.
     assert json.loads((run / "environment.json").read_text())["commit"] is None

@@ -69,11 +69,11 @@ def wrong_images(score: Score) -> np.ndarray:
 def test_packed_and_torch_agree_image_by_image(digits: Dataset) -> None:
     packed, with_torch = (evaluator(digits, kind) for kind in (PackedEvaluator, SupernetEvaluator))
     assert packed.protocol.hash != with_torch.protocol.hash
-    for one, other in zip(packed(ARCHITECTURES), with_torch(ARCHITECTURES), strict=True):
-        assert (wrong_images(one) != wrong_images(other)).sum() <= 2
-        assert one.objectives["error"] == pytest.approx(other.objectives["error"], abs=2.5 / 359)
-        assert one.objectives.keys() == other.objectives.keys()
-        assert (one.protocol, one.weights) == (packed.protocol.hash, "weights")
+    for score, other in zip(packed(ARCHITECTURES), with_torch(ARCHITECTURES), strict=True):
+        assert (wrong_images(score) != wrong_images(other)).sum() <= 2
+        assert score.objectives["error"] == pytest.approx(other.objectives["error"], abs=2.5 / 359)
+        assert score.objectives.keys() == other.objectives.keys()
+        assert (score.protocol, score.weights) == (packed.protocol.hash, "weights")
 
 
 def test_a_packed_evaluation_is_a_pure_function(digits: Dataset) -> None:

@@ -22,7 +22,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.loop import Trainable, latent_weights, train
 from evo_bnas.train.randomness import Stream, generator
 from evo_bnas.train.ranks import Ranks
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from evo_bnas.train.supernet import SupernetTraining
 
 _steps = count()
@@ -53,7 +53,7 @@ class Case:
 
     space: Space
     images: Images
-    stage: Stage
+    stage: TrainingStage
     sampler: Sampler
 
     def untrained(self) -> Supernet:
@@ -93,7 +93,7 @@ def weights_file(folder: Path, case: int, rank: int) -> Path:
 def train_in_parts(
     supernet: Supernet,
     images: Images,
-    stage: Stage,
+    stage: TrainingStage,
     sampler: Sampler,
     checkpoint: Checkpoint,
     report: Report = silent,

@@ -13,7 +13,7 @@ from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.randomness import Stream, torch_generator
 from evo_bnas.train.settings import AugmentationSettings
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from evo_bnas.train.supernet import SupernetTraining
 from tests.support.stages import stage
 from tests.support.synthetic import TINY
@@ -49,7 +49,7 @@ def train_tiny(
     checkpoint: Checkpoint,
     report: Report = silent,
     *,
-    stage: Stage = STAGE,
+    stage: TrainingStage = STAGE,
     sampler: Sampler = mostly_smallest,
 ) -> Supernet:
     """A supernet trained from a fixed start, or from the checkpoint if there is one."""

@@ -15,7 +15,7 @@ from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.samplers import sandwich, uniform
 from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.loop import Backward, Trainable, latent_weights, train
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from evo_bnas.train.supernet import SupernetTraining
 from tests.support.digits import DIGITS
 from tests.support.stages import changed, stage
@@ -24,7 +24,10 @@ from tests.support.training import STAGE, NoCheckpoint, random_images, train_tin
 
 
 def run(
-    parameters: dict[str, torch.nn.Parameter], latent: frozenset[str], backward: Backward, stage: Stage
+    parameters: dict[str, torch.nn.Parameter],
+    latent: frozenset[str],
+    backward: Backward,
+    stage: TrainingStage,
 ) -> None:
     trainable = Trainable(parameters, latent, backward)
     train(trainable, random_images(), stage, checkpoint=NoCheckpoint(), report=silent)
@@ -73,7 +76,7 @@ def test_gradients_above_the_maximum_norm_are_scaled_down_together(limit: float 
     assert parameters["unused"].grad is None
 
 
-def labels_of_every_batch(images: Images, stage: Stage) -> list[list[int]]:
+def labels_of_every_batch(images: Images, stage: TrainingStage) -> list[list[int]]:
     parameter = torch.nn.Parameter(torch.zeros(()))
     batches = []
 

@@ -18,7 +18,7 @@ from evo_bnas.errors import UsageError
 from evo_bnas.space.genes import Architecture
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.supernet import Supernet, save_supernet
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from evo_bnas.train.supernet import SupernetTraining
 from evo_bnas.train.teacher import (
     NO_TEACHER,
@@ -46,7 +46,7 @@ def gradients_of(loss: Callable[[Supernet, Tensor, Tensor], Tensor]) -> Gradient
 
 
 def gradients_of_a_step(
-    sampled: list[Architecture], teacher: Teacher = NO_TEACHER, stage: Stage = ONE_STEP
+    sampled: list[Architecture], teacher: Teacher = NO_TEACHER, stage: TrainingStage = ONE_STEP
 ) -> Gradients:
     """The gradients after a training of one step, on the same images."""
     supernet = Supernet(TINY, seed=1)

@@ -15,7 +15,7 @@ from evo_bnas.run.start import start
 from evo_bnas.run.train import train
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.train.settings import AugmentationSettings, TrainingSettings
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from tests.support.digits import DIGITS
 from tests.support.strategies import SPACES
 from tests.support.synthetic import TINY
@@ -101,8 +101,10 @@ def test_every_option_of_a_recipe_reaches_its_training(section: str, tmp_path: P
     )
     augment = AugmentationSettings(crop=1, flip=True, cutout=3)
     real, binary = inputs.stages(run, section, settings)
-    assert real == Stage(
+    assert real == TrainingStage(
         f"{section}, real weights", settings, 11, augment, Mode("real", "ste", clip=1.5), "bfloat16"
     )
-    assert binary == Stage(section, settings, 11, augment, Mode("binary", "ste", clip=1.5), "bfloat16")
+    assert binary == TrainingStage(
+        section, settings, 11, augment, Mode("binary", "ste", clip=1.5), "bfloat16"
+    )
     assert (real.epochs, binary.epochs) == (5, 7)

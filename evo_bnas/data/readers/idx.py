@@ -52,14 +52,7 @@ def open_source(settings: DataSettings) -> Source:
     parts = _parts(root, settings)
     shapes = [_dimensions(part.images) for part in parts]
     labels = [_values(part.labels) for part in parts]
-    for part, shape, values in zip(parts, shapes, labels, strict=True):
-        if len(values) != shape[0]:
-            raise UsageError(f"{part.labels}: has {len(values):,} labels for {shape[0]:,} images")
-        if shape[1:] != shapes[0][1:]:
-            raise UsageError(
-                f"{part.images}: contains images of {_by(shape[1:])}, "
-                f"but {parts[0].images.name} images of {_by(shapes[0][1:])}"
-            )
+    _check(parts, shapes, labels)
     distinct, numbers = np.unique(np.concatenate(labels), return_inverse=True)
     if not len(numbers):
         raise UsageError(f"data.path {settings.path}: the idx files contain no images")
@@ -72,11 +65,11 @@ def open_source(settings: DataSettings) -> Source:
         # Files are read before the array is allocated: a damaged header may claim any number of images.
         contents = [_values(part.images).reshape(-1, height, width, image[0]) for part in parts]
         pixels = np.empty((len(numbers), *image), np.uint8)
-        begin = 0
+        done = 0
         for values in contents:
-            pixels[begin : begin + len(values)] = values.transpose(0, 3, 1, 2)
-            begin += len(values)
-            report(Progress("images", begin, len(numbers), "images"))
+            pixels[done : done + len(values)] = values.transpose(0, 3, 1, 2)
+            done += len(values)
+            report(Progress("images", done, len(numbers), "images"))
         is_test = np.arange(len(numbers)) >= shapes[0][0] if len(parts) > 1 else None
         return DecodedImages(pixels, numbers.astype(np.int64), is_test)
 
@@ -86,25 +79,37 @@ def open_source(settings: DataSettings) -> Source:
     return Source(image, classes, read, files_hash=file_hash, files=len(paths))
 
 
+def _check(parts: list[_Part], shapes: list[Dimensions], labels: list[NDArray[np.uint8]]) -> None:
+    """Raise UsageError if labels do not match their images, or test images the training images."""
+    for part, shape, values in zip(parts, shapes, labels, strict=True):
+        if len(values) != shape[0]:
+            raise UsageError(f"{part.labels}: has {len(values):,} labels for {shape[0]:,} images")
+        if shape[1:] != shapes[0][1:]:
+            raise UsageError(
+                f"{part.images}: contains images of {_by(shape[1:])}, "
+                f"but {parts[0].images.name} images of {_by(shapes[0][1:])}"
+            )
+
+
 def _parts(root: Path, settings: DataSettings) -> list[_Part]:
     """The training files and, if there are any, the test files."""
     if not root.is_dir():
         raise UsageError(
             f"data.path {settings.path}: is a file; give the folder with train-images-idx3-ubyte"
         )
-    found: dict[tuple[str, str], Path] = {}
+    files: dict[tuple[str, str], Path] = {}
     for path in sorted(root.iterdir(), reverse=True):  # unpacked files come after packed ones, and win
         if match := _NAME.fullmatch(path.name):
-            found["train" if match[1] == "train" else "test", match[2]] = path
+            files["train" if match[1] == "train" else "test", match[2]] = path
     for part, kind in (("train", "images"), ("train", "labels"), ("test", "images"), ("test", "labels")):
-        wanted = part == "train" or any(name == "test" for name, _ in found)
-        if wanted and (part, kind) not in found:
+        needed = part == "train" or any(name == "test" for name, _ in files)
+        if needed and (part, kind) not in files:
             name = f"{'train' if part == 'train' else 't10k'}-{kind}-idx{_DIMENSIONS[kind][0]}-ubyte"
             raise UsageError(f"data.path {settings.path}: contains no {name} or {name}.gz")
     return [
-        _Part(found[part, "images"], found[part, "labels"])
+        _Part(files[part, "images"], files[part, "labels"])
         for part in ("train", "test")
-        if (part, "images") in found
+        if (part, "images") in files
     ]
 
 
