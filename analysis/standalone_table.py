@@ -38,7 +38,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, torch_seed
 from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.stage import TrainingStage
+from evo_bnas.train.stage import Stage
 
 _BATCH = 128  # of calibration and scoring
 
@@ -49,7 +49,7 @@ class Task:
 
     space: Space
     dataset: Dataset
-    stage: TrainingStage
+    stage: Stage
 
     @property
     def unseen(self) -> Images:
@@ -188,7 +188,6 @@ def render(result: Result) -> str:
     )
 
 
-<<<<<<< HEAD
 STUDY = Study(
     about=__doc__,
     section="A table of binary networks trained alone",
@@ -197,32 +196,3 @@ STUDY = Study(
     render=render,
     options=options,
 )
-=======
-def _study(asked: argparse.Namespace) -> None:
-    torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
-    dataset = load(DataSettings(name=asked.data), seed=0)
-    space = catalogue.load(asked.space).fit(dataset.image, len(dataset.classes))
-    settings = TrainingSettings(epochs=asked.epochs, batch=64, lr=1e-2)
-    task = Task(space, dataset, TrainingStage("alone", settings, seed=0))
-    folder = asked.folder / f"{space.name}-{asked.data}-{asked.epochs}"
-    folder.mkdir(parents=True, exist_ok=True)
-    engine = validate(EngineSettings, {"workers": asked.workers, "address": asked.address}, "--workers")
-    seeds = range(asked.seeds) if asked.only is None else [asked.only]
-    with console.progress() as report:
-        by_seed = {seed: errors(task, seed, folder, engine, report) for seed in seeds}
-    if asked.only is not None:
-        return
-    asked.out.mkdir(parents=True, exist_ok=True)
-    path = asked.out / f"{space.name}.csv"
-    write(task, by_seed, path)
-    if asked.format == "json":
-        print(json.dumps(summary(by_seed)))
-        return
-    for name, value in summary(by_seed).items():
-        print(f"{name:16} {value:.4g}")
-    print(f"written: {path}")
-
-
-if __name__ == "__main__":
-    main()
->>>>>>> wip-train

@@ -330,13 +330,8 @@ def test_export_prints_files_sizes_and_the_next_command(run: Run, tmp_path: Path
     assert KEY in done.stdout
 
 
-<<<<<<< HEAD
-def test_what_is_not_retrained_is_not_exported(run: Run) -> None:
-    done = run_command("export", run.folder, "c8-c16d1.k3g1-c32d1.k3g1-c64d1.k3g1")
-=======
 def test_a_network_that_is_not_retrained_cannot_be_exported(run: Run) -> None:
-    done = said("export", run.folder, "c8-c16d1.k3g1-c32d1.k3g1-c64d1.k3g1")
->>>>>>> wip-train
+    done = run_command("export", run.folder, "c8-c16d1.k3g1-c32d1.k3g1-c64d1.k3g1")
     assert done.returncode == 2
     assert "is not retrained" in done.stderr
     assert f"evo-bnas retrain {run.folder}" in done.stderr
