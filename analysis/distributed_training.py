@@ -30,7 +30,7 @@ from evo_bnas.supernet.supernet import Supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.ranks import ALONE, Ranks
 from evo_bnas.train.settings import AugmentationSettings, TrainingSettings
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from evo_bnas.train.supernet import SupernetTraining
 
 
@@ -58,7 +58,7 @@ def learner(work: Work, ranks: Ranks, threads: int, folder: Path) -> Callable[[]
     seeds = count()
 
     def turn() -> None:
-        stage = Stage("ranks", TrainingSettings(epochs=1, batch=work.batch), next(seeds), augment)
+        stage = TrainingStage("ranks", TrainingSettings(epochs=1, batch=work.batch), next(seeds), augment)
         checkpoint = Checkpoint(folder / f"{ranks.rank}-of-{ranks.count}.safetensors")
         SupernetTraining(supernet, images, stage, uniform).run(checkpoint, ranks=ranks)
         checkpoint.remove()

@@ -38,7 +38,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, torch_seed
 from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 
 _BATCH = 128  # of calibration and scoring
 
@@ -49,7 +49,7 @@ class Task:
 
     space: Space
     dataset: Dataset
-    stage: Stage
+    stage: TrainingStage
 
     @property
     def unseen(self) -> Images:
@@ -118,7 +118,7 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     torch.set_num_threads(1)  # maps of 8 x 8 are too small to share
     dataset = load(DataSettings(name=options.data), seed=0)
     space = catalogue.load(options.space).fit(dataset.image, len(dataset.classes))
-    stage = Stage("alone", TrainingSettings(epochs=options.epochs, batch=64, lr=1e-2), 0)
+    stage = TrainingStage("alone", TrainingSettings(epochs=options.epochs, batch=64, lr=1e-2), 0)
     task = Task(space, dataset, stage)
     by_seed = {
         seed: replace(task, stage=replace(stage, seed=seed)).errors(parts.folder)

@@ -26,7 +26,7 @@ from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.network import train_network
 from evo_bnas.train.randomness import Stream, generator, torch_seed
 from evo_bnas.train.settings import TrainingSettings
-from evo_bnas.train.stage import Stage
+from evo_bnas.train.stage import TrainingStage
 from evo_bnas.train.supernet import SupernetTraining
 from evo_bnas.train.teacher import NO_TEACHER, InPlaceTeacher, NetworkTeacher, Teacher
 
@@ -85,7 +85,7 @@ def _train(
     supernet: Supernet,
     dataset: Dataset,
     teacher: Teacher,
-    stage: Stage,
+    stage: TrainingStage,
     scratch: Path,
 ) -> None:
     checkpoint = Checkpoint(scratch)
@@ -109,9 +109,9 @@ def _teacher(way: Way, space: Space, dataset: Dataset, scratch: Path) -> Teacher
     return NetworkTeacher(network, Mode("real"))
 
 
-def _stage(way: Way, weights: Weights, epochs: int, seed: int) -> Stage:
+def _stage(way: Way, weights: Weights, epochs: int, seed: int) -> TrainingStage:
     settings = TrainingSettings(epochs=epochs, real_epochs=epochs, batch=_BATCH, lr=_LR)
-    return Stage("supernet", settings, seed, mode=Mode(weights, way.sign_gradient))
+    return TrainingStage("supernet", settings, seed, mode=Mode(weights, way.sign_gradient))
 
 
 def _errors(

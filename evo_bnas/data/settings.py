@@ -10,7 +10,7 @@ from evo_bnas.files.yaml_file import Settings
 from evo_bnas.quantity import Real, Whole, parse
 
 # The keys of each reader besides its name; `path` is required if it is listed.
-_KEYS = {
+READERS: dict[str, tuple[str, ...]] = {
     "digits": (),
     "cifar10": ("path",),
     "cifar100": ("path",),
@@ -18,12 +18,11 @@ _KEYS = {
     "folder": ("path", "size", "channels"),
     "idx": ("path",),
 }
-NAMES = tuple(_KEYS)
 
 
 def _name(name: str) -> str:
-    if name not in NAMES:
-        raise ValueError(f"unknown data set {name!r}; {suggestion(name, NAMES)}")
+    if name not in READERS:
+        raise ValueError(f"unknown data set {name!r}; {suggestion(name, READERS)}")
     return name
 
 
@@ -57,7 +56,7 @@ class DataSettings(Settings):
 
     @model_validator(mode="after")
     def _fits_its_reader(self) -> Self:
-        known = _KEYS[self.name]
+        known = READERS[self.name]
         for key in ("path", "size", "channels", "image", "label"):
             if getattr(self, key) is not None and key not in known:
                 raise ValueError(f"{key}: has no effect for data set {self.name}; leave it out")

@@ -1,8 +1,7 @@
 """Explorers: which architectures to score next, given the archive of a search."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,17 +18,15 @@ def _explorer(module: str, name: str) -> "Callable[[Problem, int], Explorer]":
     return build
 
 
-EXPLORERS: "Mapping[str, Callable[[Problem, int], Explorer]]" = MappingProxyType(
-    {
-        "nsga2": _explorer("nsga2", "Nsga2"),
-        "aging": _explorer("aging", "Aging"),
-        "bins": _explorer("bins", "Bins"),
-        "exhaustive": _explorer("exhaustive", "Exhaustive"),
-        "multi-population": _explorer("multi_population", "MultiPopulation"),
-        "random": _explorer("random", "Random"),
-        "surrogate": _explorer("surrogate", "SurrogateSearch"),
-    }
-)
+EXPLORERS: "dict[str, Callable[[Problem, int], Explorer]]" = {
+    "nsga2": _explorer("nsga2", "Nsga2"),
+    "aging": _explorer("aging", "Aging"),
+    "bins": _explorer("bins", "Bins"),
+    "exhaustive": _explorer("exhaustive", "Exhaustive"),
+    "multi-population": _explorer("multi_population", "MultiPopulation"),
+    "random": _explorer("random", "Random"),
+    "surrogate": _explorer("surrogate", "SurrogateSearch"),
+}
 
 # Explorers with a surrogate.
 WITH_SURROGATE = ("multi-population", "surrogate")

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from evo_bnas.data import decode
-from evo_bnas.packed import pictures
 from evo_bnas.packed.file import Header, PackedNetwork
+from evo_bnas.packed.predict import read_image
 from evo_bnas.progress import Progress, silent
 from evo_bnas.space import catalogue
 from tests.support.datasets import (
@@ -48,7 +48,7 @@ def test_training_and_predict_decode_a_file_alike(tmp_path: Path) -> None:
         white=255,
         test_error=0.5,
     )
-    seen = pictures.read(tmp_path / "a/000.png", PackedNetwork(header, forms={}))
+    seen = read_image(tmp_path / "a/000.png", PackedNetwork(header, forms={}))
     assert np.array_equal(seen, decoded.pixels[0])
 
 

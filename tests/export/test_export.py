@@ -26,7 +26,7 @@ from evo_bnas.run.folder import Run
 from evo_bnas.space.genes import Architecture, Space
 from tests.support import digits
 from tests.support.blueprints import blueprint_of, conv_node
-from tests.support.command_line import run_command
+from tests.support.commands import evo_bnas
 from tests.support.networks import random_packed_network
 from tests.support.retrained import KEY, retrained_run
 from tests.support.strategies import SPACES, drawn
@@ -322,7 +322,7 @@ def test_an_arena_is_hardly_larger_than_its_lower_bound(space: Space) -> None:
 
 def test_export_prints_files_sizes_and_the_next_command(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "new" / "net.c"
-    done = run_command("export", run.folder, "--to", "c", "--out", out)
+    done = evo_bnas("export", run.folder, "--to", "c", "--out", out)
     assert done.returncode == 0, done.stderr
     assert f"{out}  {out.stat().st_size:,} bytes" in done.stdout
     assert "bytes of arena" in done.stdout
@@ -331,7 +331,7 @@ def test_export_prints_files_sizes_and_the_next_command(run: Run, tmp_path: Path
 
 
 def test_a_network_that_is_not_retrained_cannot_be_exported(run: Run) -> None:
-    done = run_command("export", run.folder, "c8-c16d1.k3g1-c32d1.k3g1-c64d1.k3g1")
+    done = evo_bnas("export", run.folder, "c8-c16d1.k3g1-c32d1.k3g1-c64d1.k3g1")
     assert done.returncode == 2
     assert "is not retrained" in done.stderr
     assert f"evo-bnas retrain {run.folder}" in done.stderr

@@ -28,7 +28,7 @@ from evo_bnas.run.folder import Run
 from evo_bnas.space.genes import Architecture, Space
 from tests.support import digits
 from tests.support.blueprints import AFTERS, blueprint_of, conv_node
-from tests.support.command_line import run_command
+from tests.support.commands import evo_bnas
 from tests.support.networks import random_network, random_packed_network
 from tests.support.retrained import KEY, retrained_run
 from tests.support.strategies import SPACES, drawn
@@ -262,16 +262,16 @@ def image_files(folder: Path, count: int) -> list[Path]:
 
 def test_image_files_are_classified_like_their_pixels(packed_file: Path, tmp_path: Path) -> None:
     paths = image_files(tmp_path, 20)
-    rows = json.loads(run_command("predict", packed_file, *paths, "--format", "json").stdout)
+    rows = json.loads(evo_bnas("predict", packed_file, *paths, "--format", "json").stdout)
     assert [row["file"] for row in rows] == list(map(str, paths))
     raw = digits.decoded()
     expected = load_packed(packed_file).predict(raw.pixels[digits.splits().test[:20]])
     assert [row["class"] for row in rows] == list(map(str, expected))
     assert all(0.1 < row["probability"] <= 1 for row in rows)
-    table = run_command("predict", packed_file, paths[0]).stdout
+    table = evo_bnas("predict", packed_file, paths[0]).stdout
     assert table.split()[:3] == ["file", "class", "probability"]
     assert rows[0]["class"] in table
-    lines = run_command("predict", packed_file, *paths[:2], "--format", "csv").stdout.splitlines()
+    lines = evo_bnas("predict", packed_file, *paths[:2], "--format", "csv").stdout.splitlines()
     assert lines[0] == "file,class,probability"
     assert len(lines) == 3
 
@@ -286,7 +286,7 @@ def test_a_file_that_is_not_an_image_is_named(packed_file: Path, tmp_path: Path)
         (tmp_path / "no.png", ""),
         (deep, "8 bits"),
     ):
-        done = run_command("predict", packed_file, good, bad)
+        done = evo_bnas("predict", packed_file, good, bad)
         assert done.returncode == 2
         assert str(bad) in done.stderr
         assert reason in done.stderr

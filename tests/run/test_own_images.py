@@ -11,7 +11,7 @@ from evo_bnas.data.dataset import Images, load
 from evo_bnas.data.settings import DataSettings
 from evo_bnas.data.source import open_source
 from tests.support import digits
-from tests.support.commands import evo_bnas, output_of, overrides
+from tests.support.commands import evo_bnas, overrides, printed
 from tests.support.digits import DIGITS
 
 TRAINED = ("supernet.epochs=20", "search.evaluations=16", "retrain.epochs=20", "engine.threads=1")
@@ -55,8 +55,8 @@ def test_a_folder_of_the_digits_is_learned_as_well_as_the_digits(pictures: Path,
         "pick: {limits: {ops: 40k}}\nretrain: {epochs: 20, batch: 64, lr: 5e-3}\nengine: {threads: 1}\n"
     )
     changes = overrides(*TRAINED, "pick.limits.ops=40k")
-    output_of("run", recipe, "--out", tmp_path / "own")
-    output_of("run", "digits", *changes, "--out", tmp_path / "digits")
+    printed("run", recipe, "--out", tmp_path / "own")
+    printed("run", "digits", *changes, "--out", tmp_path / "digits")
     errors = {}
     for name in ("own", "digits"):
         (card,) = (tmp_path / name / "picks").glob("*/card.json")

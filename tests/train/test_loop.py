@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evo_bnas.data.dataset import Images, load
 from evo_bnas.evaluate.supernet import correctly_classified, error_of
-from evo_bnas.network.blueprint import tensors
+from evo_bnas.network.node import tensors
 from evo_bnas.progress import Progress, silent
 from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.supernet.samplers import sandwich, uniform
