@@ -85,7 +85,7 @@ def within_limits(frame: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFr
     for name, limit in limits.items():
         if name not in rows:
             raise UsageError(
-                f"limit {name!r}: not measured; add it to search.objectives and search in another run"
+                f"limit {name!r} was not measured; add it to search.objectives and search in another run"
             )
         lowest = rows[name].min()
         if not lowest <= limit:
