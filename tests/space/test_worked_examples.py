@@ -1,4 +1,4 @@
-"""The worked examples of CONTRIBUTING.md, as they stand there."""
+"""The worked examples of CONTRIBUTING.md."""
 
 import re
 from functools import partial
@@ -32,7 +32,7 @@ def example(language: str, contains: str) -> str:
 @pytest.fixture
 def content(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The space of the examples, which are registered while a test runs."""
-    monkeypatch.setitem(blocks.BLOCKS, "twin", blocks.BLOCKS["react"])  # undone in the end
+    monkeypatch.setitem(blocks.BLOCKS, "twin", blocks.BLOCKS["react"])  # restored after the test
     monkeypatch.setitem(constraints.CONSTRAINTS, "max_large_kernels", constraints.MinGroup)
     exec(example("python", "_twin"), dict(vars(blocks)))
     exec(example("python", "MaxLargeKernels"), dict(vars(constraints)))
