@@ -99,7 +99,7 @@ class Cost:
 
 
 def cost(blueprint: Blueprint, profile: str = "default") -> Cost:
-    """Count a network under a named profile; raises ValueError if there is no such profile."""
+    """Count a network under a named profile; raises ValueError for an unknown profile."""
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}; choose from {', '.join(PROFILES)}")
     memory = _live_bytes(blueprint)

@@ -20,9 +20,9 @@ from evo_bnas.packed.llvm import (
     intrinsic,
     load,
     load_some,
+    pixels_of_tile,
     places,
     store_some,
-    tile,
 )
 from evo_bnas.packed.step import WORD, Epilogue, Floats
 
@@ -97,52 +97,37 @@ def apply_epilogue(
     bits of the words at `signs`, where readers are `reader_step` apart. Products and sums are rounded one by
     one. Pixels from `count` on repeat the last one; channels from `channels` on are not touched.
     """
-    work = _Tile(builder, count, c, channels)
+    tile = _Tile(builder, epilogue, count, c, channels)
     if sums.values.type.pointee == I32:
-        work.load_counts(sums, whole, kinds)
+        tile.load_counts(sums, whole, kinds)
     else:
-        work.load(sums)
-
-    width = builder.and_(builder.add(channels, I64(LANES - 1)), I64(-LANES))
-
-    def row(number: int) -> Value:
-        return load(builder, epilogue.rows, builder.add(builder.mul(width, I64(number)), c), FLOATS)
-
-    def present(stage: int) -> Any:
-        return builder.if_then(builder.icmp_signed("!=", builder.and_(epilogue.stages, I64(stage)), I64(0)))
-
-    def affine(first: int) -> None:
-        work.affine(row(first), row(first + 1))
-
-    def activate(first: int, shifted: int) -> None:
-        with present(shifted):
-            work.shift(row(first + 1))
-        work.prelu(row(first))
-        with present(shifted):
-            work.shift(row(first + 2))
-
-    with present(AFFINE1):
-        affine(_AFFINE1)
-    with present(ACT1):
-        activate(_ACT1, SHIFTED1)
-    with present(AFFINE2):
-        affine(_AFFINE2)
-    with present(ADD):
-        work.add(shortcut)
-    with present(ACT2):
-        activate(_ACT2, SHIFTED2)
+        tile.load(sums)
+    with tile.present(AFFINE1):
+        tile.affine(_AFFINE1)
+    with tile.present(ACT1):
+        tile.activate(_ACT1, SHIFTED1)
+    with tile.present(AFFINE2):
+        tile.affine(_AFFINE2)
+    with tile.present(ADD):
+        tile.add(shortcut)
+    with tile.present(ACT2):
+        tile.activate(_ACT2, SHIFTED2)
     with builder.if_then(writes):
-        work.write(real)
+        tile.write(real)
     with cgutils.for_range(builder, readers) as reader:
-        work.pack_signs(epilogue, reader.index, signs, builder.mul(reader_step, reader.index))
+        tile.pack_signs(reader.index, signs, builder.mul(reader_step, reader.index))
 
 
 class _Tile:
     """LANES channels from `c` on of TILE pixels, as one variable of float32 per pixel."""
 
-    def __init__(self, builder: Builder, count: Value, c: Value, channels: Value) -> None:
+    def __init__(
+        self, builder: Builder, epilogue: EpilogueTables, count: Value, c: Value, channels: Value
+    ) -> None:
         self._builder = builder
-        self._pixels = tile(builder, count)
+        self._epilogue = epilogue
+        self._width = builder.and_(builder.add(channels, I64(LANES - 1)), I64(-LANES))  # of a row
+        self._pixels = pixels_of_tile(builder, count)
         self._c = c
         self._limit = builder.sub(channels, c)
         self._values = [cgutils.alloca_once(builder, FLOATS) for _ in self._pixels]
@@ -157,23 +142,30 @@ class _Tile:
         one = ir.Constant(COUNTS, [1] * LANES)
         sources, rows = self._at(sums, self._c), self._at(kinds, I64(0))
         for place, kind, value in zip(sources, rows, self._values, strict=True):
-            most = builder.add(element(builder, kinds.values, kind), self._c)
+            start = builder.add(element(builder, kinds.values, kind), self._c)
             twice = builder.shl(load(builder, sums.values, place, COUNTS), one)
-            z = builder.sub(load(builder, whole, most, COUNTS), twice)
+            z = builder.sub(load(builder, whole, start, COUNTS), twice)
             builder.store(builder.sitofp(z, FLOATS), value)
 
-    def affine(self, a: Value, b: Value) -> None:
-        """a * x + b."""
+    def present(self, stage: int) -> Any:
+        """A block of code that runs only if the epilogue has a stage."""
+        builder = self._builder
+        bit = builder.and_(self._epilogue.stages, I64(stage))
+        return builder.if_then(builder.icmp_signed("!=", bit, I64(0)))
+
+    def affine(self, row: int) -> None:
+        """a * x + b, with a and b in the rows from this one on."""
+        a, b = self._row(row), self._row(row + 1)
         self._change(lambda x: self._builder.fadd(self._builder.fmul(a, x), b))
 
-    def shift(self, b: Value) -> None:
-        """x + b."""
-        self._change(lambda x: self._builder.fadd(x, b))
-
-    def prelu(self, slope: Value) -> None:
-        """x if x > 0, else slope * x."""
-        builder, zero = self._builder, ir.Constant(FLOATS, [0.0] * LANES)
+    def activate(self, row: int, shifted: int) -> None:
+        """A prelu with its slope in this row, and the two shifts in the next rows if `shifted` is present."""
+        with self.present(shifted):
+            self._shift(row + 1)
+        builder, slope, zero = self._builder, self._row(row), ir.Constant(FLOATS, [0.0] * LANES)
         self._change(lambda x: builder.select(builder.fcmp_ordered(">", x, zero), x, builder.fmul(x, slope)))
+        with self.present(shifted):
+            self._shift(row + 2)
 
     def add(self, shortcut: Pixels) -> None:
         """x + shortcut."""
@@ -187,12 +179,12 @@ class _Tile:
         """Write the values."""
         store_some(self._builder, real.values, self._at(real, self._c), self._limit, self._values)
 
-    def pack_signs(self, epilogue: EpilogueTables, reader: Value, signs: Pixels, offset: Value) -> None:
+    def pack_signs(self, reader: Value, signs: Pixels, offset: Value) -> None:
         """Put the bits of one reader into its words, which start `offset` after those of the first reader."""
         builder, bit = self._builder, self._builder.and_(self._c, I64(WORD - 1))
         place = builder.add(builder.mul(builder.mul(signs.step, I64(WORD)), reader), self._c)
-        level = load(builder, epilogue.levels, place, FLOATS)
-        sense = load(builder, epilogue.senses, place, FLOATS)
+        level = load(builder, self._epilogue.levels, place, FLOATS)
+        sense = load(builder, self._epilogue.senses, place, FLOATS)
         new_word = builder.icmp_signed("==", bit, I64(0))
         word = builder.add(builder.lshr(self._c, I64(6)), offset)
         for place, value in zip(self._at(signs, word), self._values, strict=True):
@@ -201,6 +193,14 @@ class _Tile:
             pointer = builder.gep(signs.values, [place])
             known = builder.select(new_word, I64(0), builder.load(pointer))
             builder.store(builder.or_(known, bits), pointer)
+
+    def _row(self, number: int) -> Value:
+        place = self._builder.add(self._builder.mul(self._width, I64(number)), self._c)
+        return load(self._builder, self._epilogue.rows, place, FLOATS)
+
+    def _shift(self, row: int) -> None:
+        b = self._row(row)
+        self._change(lambda x: self._builder.fadd(x, b))
 
     def _at(self, pixels: Pixels, offset: Value) -> list[Value]:
         first = self._builder.add(pixels.first, offset)

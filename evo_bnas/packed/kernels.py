@@ -112,7 +112,7 @@ def _window_rows(first, lines, stride, rows, columns, windows, group, source, pa
 
 @_inlined
 def _in_order(strip, width, groups, lanes, sums):
-    """Bring sums from the order of groups into the order of channels, and return where they start.
+    """Bring sums from the order of groups into the order of channels, and return their start.
 
     The `lanes` of a pixel hold group after group, and channel c belongs to group c mod groups. So this is a
     transposition; it is done factor by factor, back and forth between the halves of `sums`.

@@ -1,8 +1,8 @@
 """The layout of a convolution in memory: its weights, its windows and the map that they read.
 
 The part of a window in one group is a row of values, tap by tap and channel by channel: float32, or bits in
-words that are full except the last. A filter is such a row too. So a convolution of any kernel, groups and
-dilation is a matrix product.
+words that are full except the last. A filter is a row of the same kind. So a convolution of any kernel,
+groups and dilation is a matrix product.
 
 Rows are put together from *planes*: the map with its border, channel by channel (or word by word), with every
 stride-th column of a line side by side, so that neighbouring windows read neighbouring values. Without

@@ -63,7 +63,7 @@ def places(builder: Builder, first: Value, step: Value, numbers: Sequence[Value]
     return [builder.add(first, builder.mul(number, step)) for number in numbers]
 
 
-def tile(builder: Builder, count: Value) -> list[Value]:
+def pixels_of_tile(builder: Builder, count: Value) -> list[Value]:
     """The numbers 0 to TILE - 1, but at most count - 1."""
     last = builder.sub(count, I64(1))
     return [builder.select(builder.icmp_signed("<", I64(p), last), I64(p), last) for p in range(TILE)]

@@ -34,7 +34,7 @@ class Buffers(NamedTuple):
     planes: NDArray[Any]  # (images, planes, size of a plane), of the type of the input
     packed: NDArray[Any]  # (depth, pixels), of the type of the input
     sums: NDArray[Any]  # (2, pixels, lanes): int32 or float32
-    kinds: NDArray[np.int64]  # (pixels,): where in `Filters.whole` the row of each pixel begins
+    kinds: NDArray[np.int64]  # (pixels,): the start of each pixel's row in `Filters.whole`
     tiled: Floats  # (TILE, channels in whole LANES): a shortcut with repeated channels
     images: int  # number of images in `planes`
     lines: int  # of a strip: the pixels of the other buffers

@@ -18,13 +18,13 @@ from evo_bnas.packed.llvm import (
     intrinsic,
     load,
     load_some,
+    pixels_of_tile,
     places,
     spread,
     store,
-    tile,
 )
 
-BLOCK_BYTES = 64  # of the weights that one input value meets: the lanes of a block, 8 words or 16 float32
+BLOCK_BYTES = 64  # of the weights that are multiplied by one input value: 8 words or 16 float32
 SPAN = 16  # neighbouring pixels of a line that are packed together
 
 
@@ -51,7 +51,9 @@ def multiply(
     """
     words = inputs.type.pointee == I64
     kind = ir.VectorType(inputs.type.pointee, BLOCK_BYTES // (8 if words else 4))
-    pixels = [builder.gep(inputs, [place]) for place in places(builder, at, pixel, tile(builder, count))]
+    pixels = [
+        builder.gep(inputs, [place]) for place in places(builder, at, pixel, pixels_of_tile(builder, count))
+    ]
     lanes = builder.gep(weights, [block])
     totals = [cgutils.alloca_once_value(builder, ir.Constant(kind, [0] * kind.count)) for _ in pixels]
     with cgutils.for_range(builder, depth) as loop:
