@@ -33,7 +33,7 @@ def check_ranking(
     Trainings follow the recipe except for `epochs` and their seeds, which count from that of the run; they
     run in parallel if the recipe has workers. Every protocol has its own journal: the same call resumes
     after an interruption, and a call for more networks or seeds adds to what is there. Writes table and
-    figure. Raises UsageError if the run has no supernet, or if fewer than 3 networks can be trained or scored.
+    figure. Raises UsageError if the run has no supernet, or if fewer than 3 networks can be scored.
     """
     run.need_supernet()
     limits = {name: limit for name, limit in run.recipe.search.limits.items() if name in EXACT}
