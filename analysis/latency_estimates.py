@@ -41,7 +41,7 @@ def options(parser: ArgumentParser) -> None:
 
 
 def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
-    """What estimates are worth and how far repeated measurements are apart, by space."""
+    """Quality of the estimates, and how far repeated measurements differ, by space."""
     for fitted in options.fitted:
         if not MIN_NETWORKS <= fitted <= options.networks - MIN_NETWORKS:
             raise UsageError(

@@ -1,6 +1,6 @@
 """How many scores per second one driver takes from a cluster, journal included: evaluations without work.
 
-A cluster of its own is started on this machine with a number of slots, whatever its cores. Networks are
+A cluster of its own is started on this machine with a number of slots, regardless of its cores. Networks are
 handed to the workers as a search does it, and each group of scores is written to the journal and synced
 before more work is handed out. Seconds count from the first result, so they do not include the start.
 """

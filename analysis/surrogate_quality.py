@@ -1,4 +1,4 @@
-"""How well each surrogate ranks networks that it has not seen, by the number that it has seen.
+"""How well each surrogate ranks unseen networks, by the number of networks that it is fitted to.
 
 Kendall's tau on other networks of a table, median and quartiles over seeds; all surrogates see the same
 networks. Beside them: a regression of the error, and the more expensive network as the better one.

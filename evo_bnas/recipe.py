@@ -23,7 +23,7 @@ from evo_bnas.train.settings import RetrainSettings, SupernetSettings
 
 _COMMAND_LINE = "--set"
 
-# A run may be resumed with more of these; the pick is made anew each time, and resources do not change it.
+# A run may be resumed with more of these. The pick is repeated each time, and resources do not change it.
 _MAY_GROW = ("search.evaluations", "search.seconds", "retrain.networks")
 _MAY_CHANGE = ("pick.", *(f"engine.{field}" for field in RESOURCES))
 

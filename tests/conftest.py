@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-# Shared machines are slow now and then; a slow example is no failure.
+# Shared machines are slow now and then; a slow example is not a failure.
 settings.register_profile("evo-bnas", deadline=None)
 settings.load_profile("evo-bnas")
 

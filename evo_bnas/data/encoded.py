@@ -135,7 +135,7 @@ def _check_shape(shape: Shape, expected: Shape, settings: DataSettings, name: st
 
 
 def _allocate(count: int, image: Shape) -> NDArray[np.uint8]:
-    """An array for so many images; raises UsageError if there is not enough memory."""
+    """An array for this number of images; raises UsageError if there is not enough memory."""
     try:
         return np.empty((count, *image), np.uint8)
     except (MemoryError, ValueError):  # ValueError: more than NumPy can count

@@ -18,7 +18,8 @@ class Objective:
 
     unit: str
     title: str  # heading of its column in tables
-    option: str  # its option of `evo-bnas pick`
+    option: str  # its option of `evo-bnas pick`, which takes an upper limit
+    example: str  # of such a limit
     meaning: str
     of: Callable[[Cost], float] | None = None  # computes an exact objective; None if it is measured
     join: Callable[[float, float], float] = add  # the value of a network from the values of its two parts
@@ -34,16 +35,17 @@ def _counted(
     unit: str,
     meaning: str,
     *,
+    example: str = "20k",
     title: str = "",
     option: str = "",
     join: Callable[[float, float], float] = add,
 ) -> Objective:
-    return Objective(unit, title or name, option or f"--{name}", meaning, attrgetter(name), join)
+    return Objective(unit, title or name, option or f"--{name}", example, meaning, attrgetter(name), join)
 
 
 OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
     {
-        "error": Objective("fraction", "top-1", "--error", "top-1 error on the search split"),
+        "error": Objective("fraction", "top-1", "--error", "5%", "top-1 error on the search split"),
         "ops": _counted("ops", "ops", "flops + bops / 64"),
         "bops": _counted("bops", "MACs", "MACs with 1-bit weight and 1-bit input"),
         "flops": _counted("flops", "MACs", "all other MACs"),
@@ -52,6 +54,7 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
             "size_bits",
             "bits",
             "1 bit per binary weight, 8 or 32 bits per real weight",
+            example="200kB",
             title="size",
             option="--size",
         ),
@@ -59,12 +62,13 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
             "peak_activation_bytes",
             "bytes",
             "peak memory of activations for one image",
+            example="64kB",
             title="memory",
             option="--memory",
             join=max,
         ),
         "latency_ms": Objective(
-            "ms", "latency_ms", "--latency", "time for one image on one thread of this machine"
+            "ms", "latency_ms", "--latency", "0.2", "time for one image on one thread of this machine"
         ),
     }
 )

@@ -1,4 +1,4 @@
-"""What latency estimates are worth, on made-up measurements."""
+"""Quality of latency estimates, on made-up measurements."""
 
 from pathlib import Path
 

@@ -15,6 +15,7 @@ ENTRY = """
             unit="layers",
             title="1-bit layers",
             option="--binary-layers",
+            example="10",
             meaning="number of layers with 1-bit weights",
             of=lambda cost: sum(layer.binary_params > 0 for layer in cost.layers),
         ),

@@ -99,7 +99,7 @@ def train_in_parts(
     report: Report = silent,
     ranks: int = 2,
 ) -> None:
-    """What so many ranks do, in one process: it takes the parts of a batch in turn and adds up gradients."""
+    """What several ranks do, in one process: it takes the parts of a batch in turn and sums the gradients."""
     space = supernet.space
 
     def backward(x: Tensor, labels: Tensor, step: int) -> Tensor:

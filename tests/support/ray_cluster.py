@@ -17,7 +17,7 @@ STORE = 80_000_000  # bytes of the object store, nearly the minimum of Ray
 
 @contextmanager
 def cluster(cpus: int = 2) -> Iterator[Any]:
-    """A cluster of one node with so many CPUs; it is removed afterwards."""
+    """A cluster of one node with this number of CPUs; it is removed afterwards."""
     folder = tempfile.mkdtemp(prefix="ray-")  # short, since paths of sockets are limited
     # Without the processes that monitor it, which take time to start.
     monitors = dict.fromkeys(("include_dashboard", "include_log_monitor"), False) | {"no_monitor": True}

@@ -152,7 +152,9 @@ def _with_limits(command: Any) -> Any:
             default=None,
             annotation=Annotated[
                 str | None,
-                typer.Option(objective.option, help=f"Upper limit in {objective.unit}: {objective.meaning}."),
+                typer.Option(
+                    objective.option, help=f"Upper limit, such as {objective.example}: {objective.meaning}."
+                ),
             ],
         )
         for name, objective in OBJECTIVES.items()
