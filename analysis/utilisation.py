@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from analysis.shared import style
 from analysis.shared.made_up import OBJECTIVES, SPACE, MadeUpErrors
 from analysis.shared.markdown import percent, table
 from analysis.shared.parts import Parts
@@ -30,6 +29,7 @@ from analysis.shared.study import Study, refuse_unknown
 from evo_bnas.archive.journal import Journal
 from evo_bnas.archive.score import Score
 from evo_bnas.network.objectives import exact_objectives
+from evo_bnas.plots import style
 from evo_bnas.search import EXPLORERS
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem
