@@ -111,14 +111,13 @@ class ChainSpace(Space):
                 raise ValueError(f"{key!r}: {gene.name} is {option}; choose from {list(gene.options)}")
             genes[index] = gene.options.index(option)
             end = token.end()
-        if self.key(tuple(genes)) != key:
+        own = tuple(genes)
+        if self.key(own) != key:
             raise ValueError(f"{key!r} is not a key of {self.name}; write it like {self._example()}")
-        architecture = self.architecture(genes)
-        if architecture.key != key:
-            raise ValueError(
-                f"{key!r} violates the constraints of {self.name}; the nearest key is {architecture.key}"
-            )
-        return architecture
+        if self.repair(own) != own:
+            nearest = self.architecture(own)
+            raise ValueError(f"{key!r} violates the constraints of {self.name}; the nearest key is {nearest}")
+        return Architecture(own, key)
 
     def smallest(self) -> Architecture:
         return self.cheapest("ops")
