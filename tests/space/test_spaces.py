@@ -279,7 +279,7 @@ def test_crossover_and_mutation_give_legal_architectures(space: Space) -> None:
     breeding = Breeding(Problem(space, ("ops", "params")))
     parents = [space.sample(rng) for _ in range(20)]
     values = np.array([[space.costs(parent)[name] for name in ("ops", "params")] for parent in parents])
-    survivors = breeding.survivors(parents, values, 20, rng)
+    survivors = breeding.survivors(parents, values, np.zeros(20), 20, rng)
     for child in breeding.offspring(survivors, 20, rng):
         assert space.repair(child.genes) == child.genes
         assert space.parse(child.key) == child
