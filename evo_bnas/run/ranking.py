@@ -17,8 +17,8 @@ from evo_bnas.network.objectives import EXACT
 from evo_bnas.progress import Report, silent
 from evo_bnas.run import inputs
 from evo_bnas.run.folder import Run
+from evo_bnas.run.network_training import stand_alone
 from evo_bnas.run.results import RankingResults
-from evo_bnas.run.retrain import stand_alone
 from evo_bnas.search.design import Design, spread
 from evo_bnas.search.loop import search
 from evo_bnas.search.problem import Problem

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from evo_bnas.cli import app
 from evo_bnas.progress import Progress
 from evo_bnas.run.folder import Run
-from evo_bnas.run.retrain import retrain, stand_alone
+from evo_bnas.run.network_training import stand_alone
+from evo_bnas.run.retrain import retrain
 from evo_bnas.run.start import resume, start
 from evo_bnas.supernet.supernet import Supernet, save_supernet
 from tests.support.dying_retraining import DyingRetraining

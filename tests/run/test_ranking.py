@@ -27,9 +27,9 @@ from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.plots.ranking import plot_ranking
 from evo_bnas.run import inputs
 from evo_bnas.run.folder import Run
+from evo_bnas.run.network_training import NetworkTraining, stand_alone
 from evo_bnas.run.ranking import check_ranking
 from evo_bnas.run.results import RankingResults, Results
-from evo_bnas.run.retrain import NetworkTraining, stand_alone
 from evo_bnas.run.search import search as search_stage
 from evo_bnas.run.start import start
 from evo_bnas.run.train import train as train_stage
