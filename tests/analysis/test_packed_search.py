@@ -20,8 +20,8 @@ def test_searches_by_both_backends_score_the_same_design_alike(tmp_path: Path) -
     folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
     result, _ = measure("packed_search", ["--set", *CHANGES, *folders])
     agreement = result.figures["agreement"]
-    # The first batch does not depend on any score. A sign that is nearly 0 everywhere, such as that of a blank
-    # margin, may flip on many images at once, but not in many networks.
+    # The first batch does not depend on any score. A sign that is nearly 0 everywhere, such as that of a
+    # blank margin, may flip on many images at once, but not in many networks.
     assert agreement["common"] >= 4
     assert agreement["different"] <= 2
     assert agreement["most_images"] <= agreement["images"] / 10
