@@ -109,7 +109,7 @@ def render(result: Result) -> str:
 STUDY = Study(
     about=__doc__,
     section="What each part of the surrogate search contributes",
-    minutes=10,
+    minutes=3,
     measure=measure,
     render=render,
     options=options,

@@ -129,7 +129,7 @@ def render(result: Result) -> str:
 STUDY = Study(
     about=__doc__,
     section="Evaluations to the front",
-    minutes=30,
+    minutes=10,
     measure=measure,
     render=render,
     options=options,

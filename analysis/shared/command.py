@@ -35,6 +35,7 @@ def measure(name: str, arguments: Sequence[str]) -> tuple[Result, Path]:
     recorded = {option: recorded_value(value) for option, value in vars(options).items()}
     digest = sha256(repr(sorted(vars(options).items())).encode()).hexdigest()[:8]
     parts = Parts(work / f"{name}-{digest}")
+    machine = {"processor": processor(), "cores": cores(), "threads": study.threads}
     begin = time.perf_counter()
     figures = study.measure(options, parts)
     seconds = time.perf_counter() - begin
@@ -43,7 +44,7 @@ def measure(name: str, arguments: Sequence[str]) -> tuple[Result, Path]:
         command=_command(name, parser, options),
         date=date.today().isoformat(),
         minutes=seconds / 60,
-        machine={"processor": processor(), "cores": cores(), "threads": study.threads},
+        machine=machine,
         versions=versions(_PACKAGES),
         options=recorded,
         note=note,
