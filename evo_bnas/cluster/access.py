@@ -30,8 +30,8 @@ def check_workers(settings: EngineSettings, ranks: int = 1) -> None:
             raise UsageError(f"{what} Ray; pip install 'evo-bnas[cluster]', or {way_out}")
         if needs_ray and address_of(settings) == "local" and count * settings.cpus > available:
             raise UsageError(
-                f"{key}: {count} with {settings.cpus:g} CPU each do not fit on this machine, which has "
-                f"{available} cores; reduce {key} or engine.cpus, or name a cluster with engine.address"
+                f"{key}: {count} with {settings.cpus:g} CPU each do not fit on the {available} cores "
+                f"of this machine; reduce {key} or engine.cpus, or name a cluster with engine.address"
             )
 
 

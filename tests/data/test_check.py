@@ -81,7 +81,7 @@ def test_the_report_is_available_as_json(folder: Path) -> None:
     assert row["shapes"] == [{"shape": [1, 8, 8], "images": 300}]
     assert sum(counts["all"] for counts in row["classes"].values()) == 300
     assert not row["test_published"]
-    assert row["wrong"] == row["skipped"] == row["duplicates"]["within"] == []
+    assert row["problems"] == row["skipped"] == row["duplicates"]["within"] == []
 
 
 def test_its_mean_and_counts_are_those_of_a_run() -> None:
@@ -103,9 +103,9 @@ def test_problems_that_would_stop_a_run_are_all_reported_with_exit_code_2(tmp_pa
     assert "height 8, width 8 to 9; most often 1×8×8" in done.stdout
     assert f"{tmp_path}/bee/001.png: " in done.stdout
     assert re.search(r"^bee +20$", done.stdout, re.MULTILINE)
-    wrong = [line for line in done.stderr.splitlines() if line.startswith("wrong: ")]
+    problems = [line for line in done.stderr.splitlines() if line.startswith("problem: ")]
     for line, words in zip(
-        wrong,
+        problems,
         (
             ("2 sizes", "data.size (--size)"),
             ("41", "1", "data.channels (--channels)"),
@@ -134,7 +134,7 @@ def test_duplicates_are_named_within_and_between_the_splits(tmp_path: Path) -> N
     assert duplicates.between == ((f"{tmp_path}/train/a/002.png", f"{tmp_path}/test/b/002.png"),)
     done = evo_bnas("check", tmp_path)
     assert done.exit_code == 0
-    assert re.search(r"^duplicates +2 images.*; 1 ", done.stdout, re.MULTILINE)
+    assert re.search(r"^duplicates +2 within .*, 1 between ", done.stdout, re.MULTILINE)
 
 
 def test_the_reader_is_detected_from_the_files(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_space_for_images_of_another_size_is_a_problem(folder: Path, tmp_path:
     recipe.write_text(f"data: {{name: folder, path: {folder}}}\nspace: elastic-mobile-224\n")
     done = evo_bnas("check", recipe)
     assert done.exit_code == 2
-    assert "wrong: space elastic-mobile-224" in done.stderr
+    assert "problem: space elastic-mobile-224" in done.stderr
     assert evo_bnas("check", recipe, "--size", 224).exit_code == 0
 
 

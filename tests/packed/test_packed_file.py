@@ -65,8 +65,8 @@ def test_a_retrained_network_has_its_test_error_and_classifies_like_torch(
     run: Run, packed_file: Path
 ) -> None:
     network = load_packed(packed_file)
-    raw = digits.raw()
-    test = digits.parts().test
+    raw = digits.decoded()
+    test = digits.splits().test
     result = network.predict(raw.pixels[test])
     assert (result != raw.labels[test]).mean() == pytest.approx(network.header.test_error)
     torch_network = load_network(run.pick_folder(KEY) / card.WEIGHTS)
@@ -246,8 +246,8 @@ def test_images_of_another_shape_are_refused(small_file: Path) -> None:
 
 def image_files(folder: Path, count: int) -> list[Path]:
     """The first test images as PNG files: in turn grey, RGB, and padded on both sides."""
-    raw = digits.raw()
-    test = digits.parts().test[:count]
+    raw = digits.decoded()
+    test = digits.splits().test[:count]
     paths = []
     for number, pixels in enumerate(raw.pixels[test]):
         image = Image.fromarray(np.round(pixels[0] * (255 / 16)).astype(np.uint8))

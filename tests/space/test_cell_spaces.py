@@ -192,7 +192,8 @@ def test_children_are_legal_and_within_the_limits(space: Space) -> None:
     problem = Problem(space, ("error", "ops"), {"ops": (low + high) / 2})
     parents = list({problem.repair(space.sample(rng), rng) for _ in range(8)})
     breeding = Breeding(problem)
-    kept = breeding.survivors(parents, rng.random((len(parents), 2)), len(parents), rng)
+    points = rng.random((len(parents), 2))
+    kept = breeding.survivors(parents, points, np.zeros(len(parents)), len(parents), rng)
     for child in breeding.offspring(kept, 12, rng):
         assert space.parse(child.key) == child
         assert space.cost(child).ops <= (low + high) / 2
