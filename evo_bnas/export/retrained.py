@@ -11,11 +11,17 @@ from evo_bnas.run.results import Results
 def choose(run: Run, key: str | None) -> str:
     """The given key; without one, the only retrained network, or the recipe's first pick that is retrained.
 
-    Raises UsageError if the network is not retrained, or if none of several is the pick.
+    Raises UsageError if the key is not of the space, if its network is not retrained, or if none of several
+    retrained networks is the pick.
     """
     retrained = sorted(path.parent.name for path in run.picks.glob(f"*/{card.FILE}"))
     if key in retrained:
         return str(key)
+    if key:
+        try:
+            run.space.parse(key)
+        except ValueError as failure:
+            raise UsageError(str(failure)) from None
     if key or not retrained:
         problem = f"{key} is not retrained" if key else "no network is retrained yet"
         command = f"evo-bnas retrain {run.folder}" + (f" {key}" if key else "")

@@ -33,6 +33,8 @@ def header_of(path: Path, kind: str, metadata: Mapping[str, str] | None) -> dict
 
 def broken(path: Path, failure: Exception) -> UsageError:
     """The error for a file that is missing, truncated or not a safetensors file."""
+    if not path.exists():
+        return UsageError(f"{path}: does not exist")
     reason = (getattr(failure, "strerror", None) or str(failure)).splitlines()[0]
     return UsageError(f"{path}: is not a complete safetensors file: {reason}")
 

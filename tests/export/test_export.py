@@ -337,6 +337,12 @@ def test_a_network_that_is_not_retrained_cannot_be_exported(run: Run) -> None:
     assert f"evo-bnas retrain {run.folder}" in done.stderr
 
 
+def test_a_key_that_is_not_of_the_space_cannot_be_exported(run: Run) -> None:
+    done = evo_bnas("export", run.folder, "c9")
+    assert done.returncode == 2
+    assert "stem.channels" in done.stderr
+
+
 def test_weights_that_do_not_match_the_card_are_refused(run: Run) -> None:
     weights = run.pick_folder(KEY) / "network.safetensors"
     kept = weights.read_bytes()
