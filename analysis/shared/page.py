@@ -37,7 +37,7 @@ def section(name: str, results: Path = RESULTS) -> str:
     """What the page shows of one study."""
     study, result = studies.load(name), Result.read(name, results)
     if result is None:
-        return f"*Not measured yet; `python -m analysis {name}` takes about {study.minutes:.0f} minutes.*"
+        return f"*Not measured yet; `python -m analysis {name}` takes about {study.minutes:.0f} min.*"
     return f"{study.render(result)}\n\n{result.caption}"
 
 

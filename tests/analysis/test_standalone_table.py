@@ -54,7 +54,7 @@ def test_a_resumed_study_trains_nothing_twice_and_its_table_is_read_by_explorers
     (score,) = evaluator([space.smallest()])
     assert 0 <= score.objectives["error"] <= 1
     explorer = Exhaustive(Problem(space, ("error", "ops"), {}), 0)
-    assert len(explorer.propose(Archive(), [], 100, np.random.default_rng(0))) == 12
+    assert len(explorer.propose(Archive(), 100, np.random.default_rng(0))) == 12
     protocol = json.loads((tmp_path / "two.json").read_text())
     assert protocol["training"]["epochs"] == 1
 
