@@ -40,7 +40,7 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _quota_and_period(group: Path) -> tuple[float, float]:
-    """Quota and period of a control group in microseconds; the quota is -1 if there is no limit."""
+    """Quota and period of a control group in microseconds; a quota of -1 means no limit."""
     try:
         if (group / "cpu.max").exists():  # version 2
             quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()

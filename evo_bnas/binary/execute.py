@@ -151,7 +151,10 @@ def operate(node: Node, inputs: list[Tensor], weight: Tensor | None) -> Tensor:
 
 
 def _pool_border(node: Node) -> tuple[int, bool]:
-    """Padding and ceil mode for an output of ceil(size / stride): odd windows are centred, even ones tile."""
+    """Padding and ceil mode for an output of ceil(size / stride).
+
+    A window of odd size is centred on its pixel; one of even size starts at it.
+    """
     return ((node.kernel - 1) // 2, False) if node.kernel % 2 else (0, True)
 
 

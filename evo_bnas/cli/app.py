@@ -103,7 +103,4 @@ def parse_key(space: "Space", key: str) -> "Architecture":
         return space.sample(np.random.default_rng())
     if key in ("smallest", "largest"):
         return space.smallest() if key == "smallest" else space.largest()
-    try:
-        return space.parse(key)
-    except ValueError as failure:
-        raise UsageError(str(failure)) from None
+    return space.named(key)

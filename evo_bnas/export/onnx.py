@@ -137,7 +137,7 @@ class _Graph:
         return y if step.groups == 1 else self._channels(y, np.argsort(order))
 
     def _pool(self, step: Step, x: str) -> str:
-        """A pooling: odd windows are centred, even ones tile; padding is ignored."""
+        """A pooling without its padding: odd windows are centred on a pixel, even ones start at it."""
         source = step.inputs[0]
         before = (step.kernel - 1) // 2 if step.kernel % 2 else 0
         after = [

@@ -18,10 +18,7 @@ def choose(run: Run, key: str | None) -> str:
     if key in retrained:
         return str(key)
     if key:
-        try:
-            run.space.parse(key)
-        except ValueError as failure:
-            raise UsageError(str(failure)) from None
+        run.space.named(key)
     if key or not retrained:
         problem = f"{key} is not retrained" if key else "no network is retrained yet"
         command = f"evo-bnas retrain {run.folder}" + (f" {key}" if key else "")

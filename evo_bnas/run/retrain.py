@@ -10,7 +10,6 @@ from evo_bnas.archive.score import Score
 from evo_bnas.binary.network import Network, save_network
 from evo_bnas.cluster.access import check_worker_resources
 from evo_bnas.data.dataset import Dataset, Images
-from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.supernet import correctly_classified, error_of
 from evo_bnas.files import weights_file
 from evo_bnas.network import card
@@ -32,16 +31,15 @@ def retrain(
     They learn from the train and the search split together, since the search is over; the test split is used
     for the card alone and decides nothing. With workers they are trained in parallel; if one of them fails,
     the others are still finished, and ClusterError is raised after that. Raises UsageError if a key is not
-    of the space, or if workers are not available.
+    of the space, if the run has no supernet to start from, or if workers are not available.
     """
+    if run.recipe.retrain.source == "supernet":
+        run.need_supernet()
     if results is None and run.journal_file.exists():
         results = Results.of(run)
     if keys is None:
         keys = (results or Results.of(run)).pick().order[: run.recipe.retrain.networks]
-    try:
-        networks = [run.space.parse(key) for key in keys]
-    except ValueError as failure:
-        raise UsageError(str(failure)) from None
+    networks = [run.space.named(key) for key in keys]
     cards = [run.pick_folder(network.key) / card.FILE for network in networks]
     missing = [network for network, file in zip(networks, cards, strict=True) if not file.exists()]
     if missing:

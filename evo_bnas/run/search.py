@@ -24,7 +24,8 @@ from evo_bnas.search.surrogate_quality import SurrogateQuality, surrogate_qualit
 
 
 def search(run: Run, report: Report = silent) -> SearchOutcome:
-    """Search with the trained supernet until the budget is spent."""
+    """Search with the trained supernet until the budget is spent; raises UsageError if there is none."""
+    run.need_supernet()
     settings = run.recipe.search
     with run.lock(), Journal(run.journal_file, run.space) as journal:
         scorer = inputs.evaluator(run)

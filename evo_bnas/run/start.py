@@ -49,8 +49,8 @@ def start(
 def resume(folder: Path, resources: Sequence[str] = ()) -> Run:
     """The run in a folder, with other resources for this command, such as `engine.workers=2`.
 
-    Raises UsageError if there is no run, if the resources are missing, or if an override would change the
-    results of the run.
+    Raises UsageError if the folder holds no run, if workers or ranks are not available, or if an override
+    would change the results of the run.
     """
     run = Run.open(folder)
     if not resources:

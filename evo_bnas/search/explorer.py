@@ -37,7 +37,7 @@ class Explorer(ABC):
         self._fill = fill
 
     def propose(self, archive: Archive, n: int, rng: np.random.Generator) -> list[Candidate]:
-        """At most `n` new architectures within the limits on exact costs; empty if there are no more."""
+        """At most `n` new architectures within the limits on exact costs, or none if all are proposed."""
         batch = Batch(self._problem, archive, n)
         if self._start:
             batch.start(self._start, rng)

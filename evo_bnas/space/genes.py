@@ -83,6 +83,13 @@ class GeneSpace(ABC):
     def parse(self, key: str) -> Architecture:
         """The architecture with this key; raises ValueError with the part that is wrong."""
 
+    def named(self, key: str) -> Architecture:
+        """As `parse`, for a key that a user gave: raises UsageError."""
+        try:
+            return self.parse(key)
+        except ValueError as failure:
+            raise UsageError(str(failure)) from None
+
     @abstractmethod
     def smallest(self) -> Architecture:
         """The architecture with the fewest ops; `cheapest` has those of other objectives."""

@@ -1,6 +1,6 @@
 """Search spaces from a table of results: a published benchmark, or networks trained before.
 
-There are no blueprints: genes are columns of the table, and costs are read instead of counted.
+The genes of a network are read from columns of the table, and so are its costs: it has no blueprint.
 """
 
 import csv

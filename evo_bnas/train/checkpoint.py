@@ -36,7 +36,7 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def restore(self, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
-        """Load weights and moments; returns the number of finished steps, 0 if there is no file."""
+        """Load weights and moments; returns the number of finished steps, or 0 without a file."""
         step, state = self.read()
         if not state:
             return 0

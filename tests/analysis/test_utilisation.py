@@ -18,7 +18,7 @@ def test_a_waiting_evaluation_starts_when_its_worker_is_free() -> None:
         scored += [id for id, _ in engine.poll()]
     assert sorted(scored) == [0, 1, 2, 3]
     first = engine.intervals[0][0]
-    # The first two start at once; each of the others waits for one of them.
+    # The first two start at once; each later one starts when a worker is free.
     assert sorted(start - first for start, _ in engine.intervals) == pytest.approx([0, 0, 1, 5])
 
 

@@ -118,7 +118,10 @@ def test_a_group_convolution_is_a_masked_dense_one(
 
 
 def windows(x: Tensor, kernel: int, stride: int, join: str) -> Tensor:
-    """A pool computed window by window: odd windows are centred, even ones tile, and there is no padding."""
+    """A pool computed window by window, without padding.
+
+    A window of odd size is centred on its pixel; one of even size starts at it.
+    """
     *lead, height, width = x.shape
     out = torch.empty(*lead, -(-height // stride), -(-width // stride))
     before = (kernel - 1) // 2 if kernel % 2 else 0

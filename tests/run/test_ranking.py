@@ -30,6 +30,7 @@ from evo_bnas.run.folder import Run
 from evo_bnas.run.network_training import NetworkTraining, stand_alone
 from evo_bnas.run.ranking import check_ranking
 from evo_bnas.run.results import RankingResults, Results
+from evo_bnas.run.retrain import retrain
 from evo_bnas.run.search import search as search_stage
 from evo_bnas.run.start import start
 from evo_bnas.run.train import train as train_stage
@@ -249,6 +250,10 @@ def test_a_run_without_a_supernet_is_refused(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, ["ranking", str(run.folder)])
     assert refused.exit_code == 2
     assert f"evo-bnas train {run.folder}" in refused.stderr
+    for stage in (search_stage, retrain):
+        with pytest.raises(UsageError, match=f"evo-bnas train {run.folder}"):
+            stage(run)
+    assert not run.journal_file.exists()
     with pytest.raises(UsageError, match="evo-bnas ranking"):
         RankingResults.of(run)
     assert not run.ranking.exists()

@@ -87,8 +87,6 @@ def search(
     from evo_bnas.run.search import search as search_stage
 
     started = _start(recipe, out, set_, skip_bad, workers, address)
-    if not started.supernet_file.exists():
-        raise UsageError(f"{started.folder}: has no trained supernet yet; run evo-bnas train {recipe}")
     with console.progress() as report:
         outcome = search_stage(started, report)
     output.show(outcome)
@@ -182,8 +180,6 @@ def retrain(
     from evo_bnas.run.retrain import retrain as retrain_stage
 
     opened = open_run(run, workers, address)
-    if opened.recipe.retrain.source == "supernet":
-        opened.need_supernet()
     with console.progress() as report:
         retrained = retrain_stage(opened, report, keys or None)
     output.show(retrained)
