@@ -68,7 +68,7 @@ OBJECTIVES: Mapping[str, Objective] = MappingProxyType(
             join=max,
         ),
         "latency_ms": Objective(
-            "ms", "latency_ms", "--latency", "0.2", "time for one image on one thread of this machine"
+            "ms", "latency_ms", "--latency", "2ms", "time for one image on one thread of this machine"
         ),
     }
 )
