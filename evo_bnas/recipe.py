@@ -19,13 +19,20 @@ from evo_bnas.files.yaml_file import Settings, flatten, read, validate
 from evo_bnas.network.objectives import EXACT
 from evo_bnas.quantity import Amount
 from evo_bnas.search.settings import SearchSettings
-from evo_bnas.train.settings import RetrainSettings, SupernetSettings
+from evo_bnas.train.settings import ConfirmSettings, RetrainSettings, SupernetSettings
 
 _COMMAND_LINE = "--set"
 
-# A run may be resumed with more of these. The pick is repeated each time, and resources do not change it.
-_MAY_GROW = ("search.evaluations", "search.seconds", "retrain.networks")
-_MAY_CHANGE = ("pick.", *(f"engine.{field}" for field in RESOURCES))
+# A run may be resumed with more of these. Picks are repeated each time, from what is trained for them, and
+# resources do not change them.
+_MAY_GROW = ("search.evaluations", "search.seconds", "retrain.seeds")
+_MAY_CHANGE = (
+    "pick.",
+    "confirm.networks",
+    "confirm.epochs",
+    "retrain.networks",
+    *(f"engine.{field}" for field in RESOURCES),
+)
 
 
 class Recipe(Settings):
@@ -36,6 +43,7 @@ class Recipe(Settings):
     supernet: SupernetSettings = SupernetSettings()
     search: SearchSettings = SearchSettings()
     evaluate: EvaluationSettings = EvaluationSettings()
+    confirm: ConfirmSettings = ConfirmSettings()
     pick: PickSettings = PickSettings()
     retrain: RetrainSettings = RetrainSettings()
     engine: EngineSettings = EngineSettings()
@@ -83,8 +91,10 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             raise UsageError(f"unknown recipe {str(name)!r}; {suggestion(str(name), names())}")
     content = read(path)
     recipe = validate(Recipe, content, str(path))
-    for override in overrides:
-        content = _overridden(content, override)
+    if overrides:
+        # Validated together: one may only be possible with another.
+        for override in overrides:
+            content = _overridden(content, override)
         recipe = validate(Recipe, content, _COMMAND_LINE)
     return recipe
 

@@ -22,7 +22,8 @@ from evo_bnas.recipe import (
 from evo_bnas.run.start import fitted_space
 from evo_bnas.space.catalogue import names as space_names
 from evo_bnas.supernet.samplers import SAMPLERS
-from evo_bnas.train.settings import RetrainSettings, SupernetSettings
+from evo_bnas.train.settings import ConfirmSettings, RetrainSettings, SupernetSettings
+from tests.support.refusals import refused
 from tests.support.strategies import SPACES
 
 DIGITS = load("digits")
@@ -47,6 +48,7 @@ def test_keys_that_a_recipe_omits_have_defaults(tmp_path: Path) -> None:
     recipe = load(written(tmp_path, "data: {name: digits}\nspace: elastic-8\n"))
     assert recipe.search.objectives == ("error", "ops", "params")
     assert recipe.retrain == RetrainSettings()
+    assert recipe.confirm == ConfirmSettings()
     assert recipe.engine.threads is None
     assert not recipe.search.limits
 
@@ -106,8 +108,10 @@ def test_the_hash_depends_on_the_values() -> None:
         ("search.objectives=[]", "--set: search.objectives: must not be empty"),
         ("search.objectives=ops", "--set: search.objectives: must be a list (got 'ops')"),
         ("search.limits.opps=1k", "--set: search.limits: unknown objective 'opps'; did you mean \"ops\"?"),
-        ("search.limits.ops=20q", "--set: search.limits: ops: '20q' is not a quantity"),
-        ("search.limits.ops=20kB", "--set: search.limits: ops: '20kB' has the unit B"),
+        ("search.limits.ops=20q", "--set: search.limits: ops: '20q': unknown suffix q"),
+        ("search.limits.ops=20kB", "--set: search.limits: ops: '20kB': unknown suffix kB; ops can end in k"),
+        ("search.limits.size_bits=2ms", "--set: search.limits: size_bits: '2ms': unknown suffix ms"),
+        ("pick.limits.error=5", "--set: pick.limits: error: 5 is 500 %; write 5%"),
         ("search.limits.error=5%", "--set: search.limits: error is not a cost; choose from ops"),
         ("search.limits=[1]", "--set: search.limits: must hold `key: value` pairs"),
         ("supernet.sampler=unifrm", "--set: supernet.sampler: input should be 'uniform', 'fair', "),
@@ -127,6 +131,14 @@ def test_the_hash_depends_on_the_values() -> None:
         ),
         ("supernet.real_epochs=-1", "supernet.real_epochs: input should be greater than or equal to 0"),
         ("supernet.warm_up=60", "--set: supernet: warm_up of 60 epochs must be shorter than epochs (60)"),
+        ("supernet.min_steps=-1", "--set: supernet.min_steps: input should be greater than or equal to 0"),
+        ("confirm.networks=-1", "--set: confirm.networks: input should be greater than or equal to 0"),
+        ("confirm.min_steps=-1", "--set: confirm.min_steps: input should be greater than or equal to 0"),
+        ("confirm.epochs=[3, 1]", "--set: confirm.epochs: [3, 1] must rise"),
+        ("confirm.epochs=[]", "--set: confirm.epochs: must not be empty"),
+        ("confirm.epochs=[0, 1]", "--set: confirm.epochs.1: input should be greater than or equal to 1"),
+        ("confirm.netwroks=3", '--set: confirm.netwroks: unknown key; did you mean "networks"?'),
+        ("retrain.seeds=0", "--set: retrain.seeds: input should be greater than or equal to 1"),
         (
             "retrain.weight_decay_until=2",
             "--set: retrain.weight_decay_until: input should be less than or equal to 1",
@@ -137,7 +149,9 @@ def test_the_hash_depends_on_the_values() -> None:
         ("space=3", "--set: space: input should be a valid string (got 3)"),
         ("engine.workers=0", "--set: engine.workers: input should be greater than or equal to 1"),
         ("engine.device=gpu", "--set: engine.device: input should be 'auto', 'cpu' or 'cuda' (got 'gpu')"),
-        ("pick.within=2", "--set: pick.within: input should be less than 1 (got 2)"),
+        ("pick.within=2", "--set: pick.within: 2 is 200 %; write 2% for percent"),
+        ("pick.within=100%", "--set: pick.within: input should be less than 1 (got '100%')"),
+        ("pick.within=-1%", "--set: pick.within: input should be greater than or equal to 0"),
         ("pick.knee=maybe", "--set: pick.knee: input should be a valid boolean"),
         ("seed=-1", "--set: seed: input should be greater than or equal to 0 (got -1)"),
         ("evaluations", "--set evaluations: write it like search.evaluations=50"),
@@ -206,11 +220,40 @@ def test_later_overrides_win_and_other_keys_stay() -> None:
     assert recipe.supernet == DIGITS.supernet
 
 
+def test_overrides_are_checked_together_and_in_any_order() -> None:
+    """Neither of these is possible without the other."""
+    pair = ["supernet.warm_up=80", "supernet.epochs=100"]
+    for overrides in (pair, pair[::-1]):
+        training = load("digits", overrides).supernet
+        assert (training.warm_up, training.epochs) == (80, 100)
+    with refused(UsageError, "--set: supernet: ", "warm_up of 80", "epochs (60)"):
+        load("digits", pair[:1])
+    latency = ["pick.limits={latency_ms: 2}", "search.objectives=[error, latency_ms]"]
+    assert load("digits", latency).pick.limits == {"latency_ms": 2}
+
+
+def test_every_wrong_override_is_reported_at_once() -> None:
+    with refused(UsageError, "--set: seed: ", "(got -1)", "--set: supernet.epochs: ", "'many'"):
+        load("digits", ["seed=-1", "supernet.epochs=many"])
+
+
+def test_networks_to_retrain_are_a_number_or_the_front() -> None:
+    assert load("digits", ["retrain.networks=3"]).retrain.networks == 3
+    assert load("digits", ["retrain.networks=front"]).retrain.networks == "front"
+    for wrong in ("0", "2.5", "back"):
+        with pytest.raises(UsageError, match=r"^--set: retrain\.networks"):
+            load("digits", [f"retrain.networks={wrong}"])
+
+
 @pytest.mark.parametrize(
     "override",
     [
         "search.evaluations=300",
+        "confirm.networks=0",
+        "confirm.epochs=[2, 4]",
         "retrain.networks=3",
+        "retrain.networks=front",
+        "retrain.seeds=3",
         "pick.limits.ops=10k",
         "pick.knee=true",
         "pick.within=1%",
@@ -225,6 +268,9 @@ def test_a_run_can_be_resumed_with(override: str) -> None:
     ("override", "line"),
     [
         ("supernet.epochs=40", "supernet.epochs: 60 in the run, 40 in the recipe"),
+        ("supernet.min_steps=9", "supernet.min_steps: 3000 in the run, 9 in the recipe"),
+        ("confirm.min_steps=9", "confirm.min_steps: 100 in the run, 9 in the recipe"),
+        ("retrain.min_steps=9", "retrain.min_steps: 600 in the run, 9 in the recipe"),
         ("search.evaluations=50", "search.evaluations: 200 in the run, 50 in the recipe; it may only grow"),
         ("search.seconds=9", "search.seconds: unset in the run, 9.0 in the recipe; it may only grow"),
         ("search.limits.ops=9k", "search.limits.ops: unset in the run, 9000.0 in the recipe"),
@@ -240,6 +286,13 @@ def test_a_run_can_be_resumed_with(override: str) -> None:
 def test_a_run_cannot_be_resumed_with(override: str, line: str) -> None:
     (line_found,) = differences(DIGITS, load("digits", [override]))
     assert line_found.startswith(line)
+
+
+def test_seeds_may_grow() -> None:
+    more = load("digits", ["retrain.seeds=3"])
+    assert differences(DIGITS, more) == []
+    (line,) = differences(more, DIGITS)
+    assert line.startswith("retrain.seeds: 3 in the run, 1 in the recipe; it may only grow")
 
 
 def test_a_time_budget_may_grow() -> None:
@@ -294,10 +347,12 @@ def test_both_trainings_have_the_same_options_and_stages_longer_than_warm_up() -
         "label_smoothing=10%",
         "max_grad_norm=5",
         "weight_decay_until=1/2",
+        "min_steps=1k",
     ]
     recipe = load("digits", [f"{part}.{option}" for option in options for part in ("supernet", "retrain")])
     for training in (recipe.supernet, recipe.retrain):
         assert training.real_epochs == 5
+        assert training.min_steps == 1_000
         assert training.warm_up == 4
         assert training.label_smoothing == 0.1
         assert training.max_grad_norm == 5.0

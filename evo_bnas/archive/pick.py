@@ -1,23 +1,18 @@
-"""The pick: the most accurate network within limits, with allowance for chance on a small search split."""
+"""The pick: the network within limits that is expected to be the most accurate after training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evo_bnas.archive.correct import unpack_correct
 from evo_bnas.archive.front import by_knee, front
 from evo_bnas.archive.limits import conditions
 from evo_bnas.errors import UsageError, suggestion
 from evo_bnas.network.objectives import OBJECTIVES
 from evo_bnas.quantity import show
 
-# Level of McNemar's test: one standard error, the rule of Breiman et al., "Classification and Regression
-# Trees", 1984. At the usual 0.05 a few hundred images cannot distinguish two points of accuracy, and a pick
-# would give them up for a cheaper network.
-ALPHA = 0.32
+_NEAR_THE_MOST = 0.9  # share of the most ops within the limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +20,11 @@ class Pick:
     """The picked network and the reason."""
 
     key: str
-    objectives: Mapping[str, float]
+    objectives: Mapping[str, float]  # as measured in the search
+    expected: float  # error after training, a fraction
+    deviation: float  # of the expected error
     order: tuple[str, ...]  # keys of all networks within the limits, best first
-    equals: int  # number of networks that count as equally accurate, with the picked one
+    equals: int  # number of networks that the evidence cannot distinguish from it, itself included
     reason: str  # a sentence
 
     @property
@@ -44,31 +41,46 @@ def pick(
     knee: bool = False,
     objectives: Sequence[str] = ("error", "ops", "params"),
 ) -> Pick:
-    """Pick a network from an archive's frame, within upper limits on any objectives.
+    """Pick a network from a frame with expected errors, within upper limits on any objectives.
 
-    It is the cheapest by ops among those whose error McNemar's exact test cannot distinguish from the lowest:
-    on a small search split, the lowest of many errors is partly luck. With `within`, it is the cheapest
-    within this difference of error (a fraction) from the lowest; with `knee`, the knee of the front over
-    `objectives`. Raises UsageError if no network is within the limits, or for exclusive options.
+    It is the one with the lowest expected error. If the evidence distinguishes none of the networks, it is
+    the best of those with nearly the most ops: trained alone, larger networks are more accurate more often
+    than not. With `within`, it is the cheapest by ops whose expected error is at most this much (a fraction)
+    above the lowest; with `knee`, the knee of the front over `objectives`. Raises UsageError if no network is
+    within the limits, or for exclusive options.
     """
     if knee and within is not None:
         raise UsageError("knee and within are two ways to pick; use one of them")
     if within is not None and not within >= 0:
         raise UsageError(f"within {within:g} is negative; set a difference of error, such as 0.01")
     rows = within_limits(frame, limits)
+    equal = _indistinguishable(rows)
+    best = rows.sort_values(["expected", "ops"], kind="stable")
     if knee:
-        order, equals = by_knee(front(rows, objectives), objectives), 1
+        # The front of expected errors: of measured ones it holds the luckiest.
+        order = by_knee(front(rows.assign(error=rows["expected"]), objectives), objectives)
         reason = f"It is the knee of the front over {', '.join(objectives)}"
+    elif within is not None:
+        highest = rows["expected"].min() + within
+        close = best[best["expected"] <= highest].sort_values("ops", kind="stable")
+        order = pd.concat([close, best.drop(close.index)])
+        reason = f"It is the cheapest of {len(close)} with an expected error of at most {_percent(highest)}"
+    elif equal.all() and len(rows) > 1:
+        large = best[best["ops"] >= _NEAR_THE_MOST * best["ops"].max()]
+        order = pd.concat([large, best.drop(large.index).sort_values("ops", ascending=False, kind="stable")])
+        reason = "The evidence cannot distinguish the networks, so it is one with the most ops"
     else:
-        equal, reason = _indistinguishable(rows) if within is None else _close(rows, within)
-        order, equals = _best_first(rows, equal), int(equal.sum())
+        order = best
+        reason = f"It has the lowest expected error, {_percent(best['expected'].iloc[0])},"
+    picked = frame.loc[order.index[0]]
     scope = f" with {conditions(limits)}" if limits else ""
-    picked = order.iloc[0]
     return Pick(
         key=str(picked["key"]),
-        objectives={name: float(picked[name]) for name in OBJECTIVES if name in order.columns},
+        objectives={name: float(picked[name]) for name in OBJECTIVES if name in frame.columns},
+        expected=float(picked["expected"]),
+        deviation=float(picked["deviation"]),
         order=tuple(order["key"]),
-        equals=equals,
+        equals=int(_close(rows, picked["expected"], picked["deviation"]).sum()),
         reason=f"{reason} among the {len(rows):,} networks{scope}.",
     )
 
@@ -100,58 +112,17 @@ def within_limits(frame: pd.DataFrame, limits: Mapping[str, float]) -> pd.DataFr
     return within
 
 
-def _best_first(rows: pd.DataFrame, equal: "pd.Series[bool]") -> pd.DataFrame:
-    """Rows of equal accuracy by ops, then the others by error."""
-    return pd.concat(
-        [
-            rows[equal].sort_values(["ops", "error"], kind="stable"),
-            rows[~equal].sort_values(["error", "ops"], kind="stable"),
-        ]
-    )
+def _indistinguishable(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """The rows whose expected error is within one standard error of the difference from the lowest."""
+    best = rows.iloc[int(rows["expected"].to_numpy().argmin())]
+    return _close(rows, best["expected"], best["deviation"])
 
 
-def _close(rows: pd.DataFrame, within: float) -> tuple["pd.Series[bool]", str]:
-    """The rows within a difference of error from the lowest, and the reason for picking among them."""
-    highest = rows["error"].min() + within
-    equal = rows["error"] <= highest
-    return equal, f"It is the cheapest of {equal.sum()} with an error of at most {_percent(highest)}"
-
-
-def _indistinguishable(rows: pd.DataFrame) -> tuple["pd.Series[bool]", str]:
-    """The rows that McNemar's exact test cannot distinguish from the best, and the reason as in `_close`.
-
-    Without correctness bits these are the rows of the same error.
-    """
-    best = rows.sort_values(["error", "ops"], kind="stable").iloc[0]
-    lowest = _percent(best["error"])
-    equal = _same_error(rows, best)
-    if equal.sum() == 1:
-        return equal, f"It has the lowest error, {lowest},"
-    return equal, (
-        f"It is the cheapest of {equal.sum()} that an exact McNemar test (alpha {ALPHA}) cannot distinguish "
-        f"from the lowest error, {lowest},"
-    )
-
-
-def _same_error(rows: pd.DataFrame, best: "pd.Series[Any]") -> "pd.Series[bool]":
-    if not rows["correct"].all():
-        same: pd.Series[bool] = rows["error"] == best["error"]
-        return same
-    reference = unpack_correct(str(best["correct"]))
-    equal = [_p_value(reference, unpack_correct(text)) >= ALPHA for text in rows["correct"]]
-    return pd.Series(equal, index=rows.index, dtype=bool)
-
-
-def _p_value(first: np.ndarray, second: np.ndarray) -> float:
-    """Two-sided p value that two classifiers are right equally often on the images where they differ.
-
-    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947.
-    """
-    from scipy.stats import binomtest  # takes a second to import
-
-    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
-    total = only_first + only_second
-    return float(binomtest(only_first, total).pvalue) if total else 1.0
+def _close(rows: pd.DataFrame, expected: float, deviation: float) -> "pd.Series[bool]":
+    """The rows whose expected errors differ from this one by less than the deviation of the difference."""
+    allowed = np.hypot(rows["deviation"], deviation)
+    same: pd.Series[bool] = (rows["expected"] - expected).abs() <= allowed
+    return same
 
 
 def _percent(error: float) -> str:

@@ -1,4 +1,4 @@
-"""The terminal: tables, lines, progress. Results go to stdout, errors and progress to stderr."""
+"""The terminal: tables, lines, progress. Results go to stdout; errors, warnings and progress to stderr."""
 
 import csv
 import json
@@ -38,6 +38,11 @@ def print_next(what: str, command: str) -> None:
 def complain(text: str) -> None:
     """Print what went wrong."""
     err.print(text, markup=False, style="red")
+
+
+def warn(text: str) -> None:
+    """Print a reason to doubt the results."""
+    err.print(f"warning: {text}", markup=False, style="yellow")
 
 
 def print_json(value: object) -> None:

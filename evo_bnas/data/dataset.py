@@ -52,6 +52,10 @@ class Images:
         """The same images on a device."""
         return Images(*(tensor.to(device) for tensor in (self.pixels, self.y, self.mean, self.std)))
 
+    def first(self, number: int) -> "Images":
+        """The first images, at most this many."""
+        return replace(self, pixels=self.pixels[:number], y=self.y[:number])
+
     def join(self, other: "Images") -> "Images":
         """These images, followed by the others."""
         pixels, y = torch.cat([self.pixels, other.pixels]), torch.cat([self.y, other.y])

@@ -1,12 +1,13 @@
 """The network card: a file that describes a trained network, its cost, its training and its accuracy."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from evo_bnas.errors import UsageError
 from evo_bnas.files.atomic import write_bytes
-from evo_bnas.files.yaml_file import Settings, read, validate
+from evo_bnas.files.yaml_file import Settings, validate
 from evo_bnas.network.cost import Cost
 from evo_bnas.network.objectives import exact_objectives
 
@@ -43,7 +44,10 @@ class Card(Settings):
 
     key: str
     space: str
-    test_error: float
+    test_error: float  # of these weights
+    test_errors: tuple[
+        float, ...
+    ] = ()  # of every training, by rising seed; the first is that of these weights
     inherited_test_error: float | None  # with the weights of the supernet, before retraining
     supernet_search_error: float | None  # from the search; None if the search did not score the network
     weights: str  # fingerprint of the weights file
@@ -62,6 +66,10 @@ class Card(Settings):
     def read(cls, path: Path) -> "Card":
         """The card in a file; raises UsageError if it is missing or damaged."""
         try:
-            return validate(cls, read(path), str(path))
-        except UsageError as failure:
-            raise UsageError(f"{failure}; delete {path} to train again") from None
+            # As JSON: YAML would read 5e-6 as text.
+            return validate(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
+        except OSError as failure:
+            raise UsageError(f"{path}: cannot be read: {failure.strerror}; train the network again") from None
+        except (UsageError, ValueError) as failure:
+            problem = failure if isinstance(failure, UsageError) else f"{path}: is not JSON"
+            raise UsageError(f"{problem}; delete {path} to train again") from None

@@ -3,13 +3,15 @@
 import platform
 from typing import Literal
 
+from pydantic import Field
+
 from evo_bnas.errors import UsageError
 from evo_bnas.files.yaml_file import Settings
 from evo_bnas.machine import commit, cores, processor, versions
 from evo_bnas.recipe import Recipe
 from evo_bnas.space.genes import Space
 
-FORMAT: Literal[2] = 2  # of a run's folder; raised when this version cannot resume what an earlier one wrote
+FORMAT: Literal[3] = 3  # of a run's folder; raised when this version cannot resume what an earlier one wrote
 
 _PACKAGES = (
     "evo-bnas",
@@ -37,7 +39,7 @@ class Compute(Settings):
 class Environment(Settings):
     """What a run is made with."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     compute: Compute
     space: str  # hash of the space
     versions: dict[str, str]
@@ -46,6 +48,7 @@ class Environment(Settings):
     cpu: str
     teacher: str | None = None  # fingerprint of the teacher's file
     data: str | None = None  # fingerprint of the images and their parts
+    images: dict[str, int] = Field(default_factory=dict)  # number in each split
 
 
 def environment_of(recipe: Recipe, space: Space) -> Environment:

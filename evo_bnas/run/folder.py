@@ -60,7 +60,9 @@ class Run:
                 return cls._resume(recipe, space, folder)
             with _removed_if_refused(folder):
                 images = prepare(recipe.data, recipe.seed, folder / _DATA, report)
-            environment = environment.model_copy(update={"data": images.fingerprint})
+            numbers = {name: len(part) for name, part in images.splits._asdict().items()}
+            found = {"data": images.fingerprint, "images": numbers}
+            environment = environment.model_copy(update=found)
             definition = yaml.safe_dump(space.definition(), sort_keys=False)
             write_bytes(folder / _SPACE, definition.encode())
             write_bytes(folder / _ENVIRONMENT, environment.model_dump_json(indent=2).encode())
@@ -147,6 +149,15 @@ class Run:
     @property
     def journal_file(self) -> Path:
         return self.folder / "journal.jsonl"
+
+    def rung_file(self, epochs: int) -> Path:
+        """The journal of the networks that were trained for this many epochs to confirm them."""
+        return self.folder / "confirm" / f"epochs-{epochs}.jsonl"
+
+    @property
+    def trained_csv(self) -> Path:
+        """The networks that were trained to the end, with their errors on the test split."""
+        return self.folder / "trained.csv"
 
     @property
     def front_csv(self) -> Path:

@@ -1,14 +1,16 @@
-"""How single networks of a run are trained: picked ones, and networks trained alone for comparison.
+"""How single networks of a run are trained: picked ones, ones to confirm, and ones to measure a ranking.
 
 What trains here can be pickled, so that workers can train several networks in parallel.
 """
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 from evo_bnas.binary.network import Network
 from evo_bnas.data.dataset import Images
 from evo_bnas.evaluate.standalone import StandaloneEvaluator
+from evo_bnas.files import weights_file
 from evo_bnas.files.atomic import file_name
 from evo_bnas.files.yaml_file import validate
 from evo_bnas.progress import Report, silent
@@ -56,38 +58,50 @@ class NetworkTraining:
         return checkpoints
 
 
-def stand_alone(run: Run, epochs: int | None, seed: int) -> StandaloneEvaluator:
-    """An evaluator that trains each architecture from scratch, otherwise as the recipe retrains.
+def short_training(
+    run: Run,
+    source: Literal["supernet", "scratch"],
+    epochs: int | None,
+    seed: int,
+    *,
+    min_steps: int = 0,
+) -> StandaloneEvaluator:
+    """An evaluator that trains each architecture, from these weights, otherwise as the recipe retrains.
 
     Networks learn from the train split alone and are scored on the search split, as with the supernet.
-    Raises UsageError if the recipe's training cannot be that short.
+    Without `epochs` they are trained for as long as the recipe retrains, otherwise for at least `min_steps`.
+    Raises UsageError if the recipe's
+    training cannot be that short.
     """
     images = inputs.images(run)
-    changes = {"from": "scratch"} | ({"epochs": epochs} if epochs else {})
+    changes = {"from": source} | ({"epochs": epochs, "min_steps": min_steps} if epochs else {})
+    if source == "supernet":
+        changes |= {"real_epochs": 0, "warm_up": 0}  # the weights are trained already
     content = run.recipe.retrain.model_dump(by_alias=True) | changes
-    settings = validate(RetrainSettings, content, "--epochs")
+    settings = validate(RetrainSettings, content, "epochs")
     absolute = replace(run, folder=run.folder.absolute())  # workers have another working directory
+    inherited = {} if source == "scratch" else {"from": weights_file.fingerprint(run.supernet_file)}
     return StandaloneEvaluator(
         run.space,
-        partial(_trained_alone, NetworkTraining(absolute, settings, seed), images.train),
+        partial(_trained, NetworkTraining(absolute, settings, seed), images.train),
         search=images.search,
         protocol=inputs.protocol(run, images, images.train.pixels),
         training={
-            **settings.model_dump(mode="json", exclude={"source", "networks"}),
+            **settings.model_dump(mode="json", exclude={"source", "networks", "seeds"}),
             **run.recipe.supernet.model_dump(mode="json", include={"sign_gradient", "sign_clip", "augment"}),
             "precision": run.compute.precision,
             "seed": seed,
+            **inherited,
         },
     )
 
 
-def _trained_alone(
-    training: NetworkTraining, images: Images, architecture: Architecture, protocol: str
-) -> Network:
+def _trained(training: NetworkTraining, images: Images, architecture: Architecture, protocol: str) -> Network:
     """A network trained and calibrated on the train part; the protocol names its checkpoints."""
     images = images.to(inputs.device(training.run))
-    network = training.untrained(architecture, images)
-    name = file_name(f"stand-alone-{protocol}-{architecture.key}")
+    # The statistics before the training are not used, so few images are enough.
+    network = training.untrained(architecture, images.first(training.run.recipe.evaluate.batch))
+    name = file_name(f"short-{protocol}-{architecture.key}")
     for checkpoint in training.train(network, name, images, silent):
         checkpoint.remove()
     return network

@@ -1,14 +1,13 @@
 """Check how well the supernet of a run ranks networks: train some of them alone and compare the errors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from statistics import fmean
 
 import pandas as pd
 
-from evo_bnas.archive.journal import Journal, read
+from evo_bnas.archive.archive import Archive
+from evo_bnas.archive.journal import read
 from evo_bnas.archive.ranking import MIN_NETWORKS
-from evo_bnas.cluster.access import open_engine
 from evo_bnas.cluster.settings import EngineSettings
 from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.engine import Evaluator
@@ -17,10 +16,10 @@ from evo_bnas.network.objectives import EXACT
 from evo_bnas.progress import Report, silent
 from evo_bnas.run import inputs
 from evo_bnas.run.folder import Run
-from evo_bnas.run.network_training import stand_alone
+from evo_bnas.run.network_training import short_training
 from evo_bnas.run.results import RankingResults
-from evo_bnas.search.design import Design, spread
-from evo_bnas.search.loop import search
+from evo_bnas.run.scoring import score
+from evo_bnas.search.design import spread
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.genes import Architecture
 
@@ -47,14 +46,15 @@ def check_ranking(
     run.ranking.mkdir(exist_ok=True)
     with run.lock(run.ranking):
         supernet = inputs.evaluator(run)
-        journal = f"supernet-{supernet.weights}-{supernet.protocol.hash}"
+        file = run.ranking / f"supernet-{supernet.weights}-{supernet.protocol.hash}.jsonl"
         scorer = _search_scores_first(run, supernet)
-        estimated = _errors(run, problem, design, scorer, EngineSettings(), journal, "supernet", report)
+        estimated = _errors(score(run, design, scorer, EngineSettings(), file, "supernet", report))
         trained = {}
         for seed in range(run.recipe.seed, run.recipe.seed + seeds):
-            alone = stand_alone(run, epochs, seed)
-            journal, stage = f"stand-alone-{alone.protocol_hash}", f"stand-alone, seed {seed}"
-            trained[seed] = _errors(run, problem, design, alone, run.recipe.engine, journal, stage, report)
+            alone = short_training(run, "scratch", epochs, seed)
+            file = run.ranking / f"stand-alone-{alone.protocol_hash}.jsonl"
+            stage = f"stand-alone, seed {seed}"
+            trained[seed] = _errors(score(run, design, alone, run.recipe.engine, file, stage, report))
         rows = _rows(run, design, epochs or run.recipe.retrain.epochs, estimated, trained)
         if len(rows) < MIN_NETWORKS:
             raise UsageError(
@@ -86,38 +86,14 @@ def _rows(
     ]
 
 
-def _errors(
-    run: Run,
-    problem: Problem,
-    design: Sequence[Architecture],
-    evaluator: Evaluator,
-    settings: EngineSettings,
-    name: str,
-    stage: str,
-    report: Report,
-) -> dict[str, float]:
-    """Score what the journal of this name does not hold yet; the errors of all scored networks by key."""
-    max_attempts = run.recipe.search.max_attempts
-    with Journal(run.ranking / f"{name}.jsonl", run.space) as journal:
-        left = journal.archive.remaining(len(design), max_attempts)
-        with open_engine(settings, evaluator, left, run.compute.device, run.folder) as engine:
-            search(
-                problem,
-                Design(problem, design),
-                engine,
-                journal,
-                evaluations=len(design),
-                batch=1,  # so that an interrupted call for many networks does not bind a later one for few
-                seed=run.recipe.seed,
-                max_attempts=max_attempts,
-                report=lambda step: report(replace(step, stage=stage, unit="networks", figures="")),
-            )
-        return {proposal.key: score.objectives["error"] for proposal, score in journal.archive.scored}
+def _errors(archive: Archive) -> dict[str, float]:
+    """The errors of all scored networks by key."""
+    return {proposal.key: score.objectives["error"] for proposal, score in archive.scored}
 
 
 def _search_scores_first(run: Run, evaluator: SupernetEvaluator) -> Evaluator:
     """An evaluator that reuses the scores of the search and computes only the others."""
     scored = read(run.journal_file, run.space).scored if run.journal_file.exists() else []
     now = (evaluator.weights, evaluator.protocol.hash)
-    known = {proposal.key: score for proposal, score in scored if (score.weights, score.protocol) == now}
+    known = {proposal.key: own for proposal, own in scored if (own.weights, own.protocol) == now}
     return lambda architectures: [known.get(one.key) or evaluator([one])[0] for one in architectures]

@@ -1,14 +1,16 @@
 """The results of a run, read without torch: front, hypervolume, pick, tables and figures."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from evo_bnas.archive.archive import Archive
+from evo_bnas.archive.expected import expected_errors
 from evo_bnas.archive.front import front, hypervolume, hypervolume_trace
 from evo_bnas.archive.journal import read
 from evo_bnas.archive.pick import Pick, pick, within_limits
@@ -18,6 +20,7 @@ from evo_bnas.files.atomic import write_bytes
 from evo_bnas.plots.front import plot_front
 from evo_bnas.plots.ranking import plot_ranking
 from evo_bnas.run.folder import Run
+from evo_bnas.run.trained import trained_networks
 from evo_bnas.search.problem import Problem
 
 
@@ -27,6 +30,7 @@ class Results:
 
     run: Run
     archive: Archive
+    known_rungs: int | None = None  # of confirming, that count; default: all
 
     @classmethod
     def of(cls, run: Run) -> "Results":
@@ -37,8 +41,30 @@ class Results:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """Every scored network, one row each in order of proposal."""
-        return self.archive.frame()
+        """Every scored network, one row each in order of proposal.
+
+        Beside what the archive holds: the `expected` error after training and its `deviation`, and the error
+        in each rung of confirming, such as `confirmed_3` after 3 epochs; NaN where there is none.
+        """
+        frame = self.archive.frame()
+        scored = frame["status"] == "ok"
+        if scored.any():
+            estimates = expected_errors(frame[scored], list(self.rungs.values()))[-1]
+            frame.loc[scored, "expected"] = estimates.mean
+            frame.loc[scored, "deviation"] = estimates.deviation
+        for epochs, rung in self.rungs.items():
+            frame[f"confirmed_{epochs}"] = frame["key"].map(rung.set_index("key")["error"])
+        return frame
+
+    @cached_property
+    def rungs(self) -> dict[int, pd.DataFrame]:
+        """The confirmed networks, by the epochs of their training."""
+        rungs = {}
+        for _, epochs in self.run.recipe.confirm.rungs[: self.known_rungs]:
+            if (file := self.run.rung_file(epochs)).exists():
+                frame = read(file, self.run.space).frame()
+                rungs[epochs] = frame[frame["status"] == "ok"]
+        return rungs
 
     @cached_property
     def front(self) -> pd.DataFrame:
@@ -72,11 +98,47 @@ class Results:
         settings, search = self.run.recipe.pick, self.run.recipe.search
         if limits is None and within is None and not knee:
             limits, within, knee = settings.limits, settings.within, settings.knee
-        # Latency is measured after a network is proposed, so the archive may hold networks beyond its limit.
-        limits = dict(search.limits) | {
-            name: min(limit, search.limits.get(name, limit)) for name, limit in (limits or {}).items()
-        }
+        limits = self.limits(limits or {})
         return pick(self.frame, limits, within=within, knee=knee, objectives=search.objectives)
+
+    def limits(self, limits: Mapping[str, float] | None = None) -> dict[str, float]:
+        """The limits of a pick, by default those of the recipe, together with those of the search.
+
+        Latency is measured after a network is proposed, so the archive may hold networks beyond its limit.
+        """
+        wanted = self.run.recipe.pick.limits if limits is None else limits
+        of_search = self.run.recipe.search.limits
+        return of_search | {name: min(limit, of_search.get(name, limit)) for name, limit in wanted.items()}
+
+    def ladder(
+        self, budgets: Sequence[float], cost: str = "ops", limits: Mapping[str, float] | None = None
+    ) -> list[Pick]:
+        """A pick for each budget of an exact cost, cheapest first, within the other limits."""
+        within = self.limits(limits)
+        return [pick(self.frame, within | {cost: budget}) for budget in sorted(budgets)]
+
+    def budgets(self, number: int, limits: Mapping[str, float] | None = None) -> list[float]:
+        """At most this many budgets of ops, even on a log scale, from the cheapest network to the dearest."""
+        ops = within_limits(self.frame, self.limits(limits))["ops"]
+        even = np.geomspace(ops.min(), ops.max(), number).round()
+        return sorted({float(ops.min()), *map(float, even[1:-1]), float(ops.max())})
+
+    def to_retrain(self) -> list[str]:
+        """Keys of the networks that the recipe retrains, the pick first.
+
+        Several are picks for smaller and smaller budgets; `front` is every network within the limits that no
+        other one beats in expected error and ops. Raises UsageError if nothing is within the limits.
+        """
+        networks, picked = self.run.recipe.retrain.networks, self.pick()
+        if networks == 1:
+            return [picked.key]
+        if networks == "front":
+            rows = within_limits(self.frame, self.limits())
+            others = list(front(rows.assign(error=rows["expected"]), ("error", "ops"))["key"])[::-1]
+        else:
+            others = [rung.key for rung in reversed(self.ladder(self.budgets(networks)))]
+        keys = list(dict.fromkeys([picked.key, *others]))
+        return keys if networks == "front" else keys[:networks]
 
     @cached_property
     def recipe_pick(self) -> Pick | None:
@@ -87,13 +149,20 @@ class Results:
             return None
 
     def write(self) -> None:
-        """Write the front as a table and as a figure, with the recipe's pick marked."""
+        """Write the front as a table and as a figure, with the recipe's pick and the trained networks."""
         with suppress(UsageError):  # nothing is within the limits of the search; the figure is drawn anyway
             write_bytes(self.run.front_csv, self.front_table.to_csv(index=False).encode())
         search = self.run.recipe.search
         costs = [name for name in search.objectives if name != "error"] or ["ops"]
         x = "ops" if "ops" in costs else costs[0]
-        plot_front(self.frame, self.run.front_png, pick=self.recipe_pick, x=x, limits=search.limits)
+        plot_front(
+            self.frame,
+            self.run.front_png,
+            picks=[self.recipe_pick] if self.recipe_pick else [],
+            trained=trained_networks(self.run),
+            x=x,
+            limits=search.limits,
+        )
 
     @cached_property
     def _problem(self) -> Problem:

@@ -11,7 +11,7 @@ from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.files.atomic import write_bytes
 from evo_bnas.progress import Report, silent
-from evo_bnas.run import inputs
+from evo_bnas.run import doubts, inputs
 from evo_bnas.run.folder import Run
 from evo_bnas.run.outcomes import SearchOutcome
 from evo_bnas.run.results import Results, worst
@@ -61,7 +61,8 @@ def search(run: Run, report: Report = silent) -> SearchOutcome:
             )
         results = Results(run, journal.archive)
         results.write()
-        return SearchOutcome(reason, _write_rounds(run, problem, journal.archive), results)
+        rounds = _write_rounds(run, problem, journal.archive)
+        return SearchOutcome(reason, rounds, results, doubts.of_search(results))
 
 
 def _check_same_scores(run: Run, archive: Archive, scorer: SupernetEvaluator) -> None:

@@ -10,6 +10,7 @@ from evo_bnas.supernet.samplers import SAMPLERS
 from evo_bnas.supernet.supernet import Supernet, save_supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.randomness import Stream, torch_seed
+from evo_bnas.train.settings import SupernetSettings
 from evo_bnas.train.supernet import SupernetTraining
 from evo_bnas.train.teacher import NO_TEACHER, InPlaceTeacher, Teacher, load_teacher
 
@@ -24,6 +25,7 @@ def train(run: Run, report: Report = silent) -> TrainedSupernet:
         supernet = Supernet(run.space, seed=seed).to(inputs.device(run))
         images, teacher = inputs.images(run, report).train, _teacher(run)
         checkpoints = []
+        _check_ranks(settings, len(images))
         for stage in inputs.stages(run, "supernet", settings):
             checkpoint = Checkpoint(run.checkpoint / f"supernet-{stage.mode.weights}.safetensors")
             training = SupernetTraining(supernet, images, stage, SAMPLERS[settings.sampler], teacher)
@@ -47,6 +49,16 @@ def train(run: Run, report: Report = silent) -> TrainedSupernet:
         for checkpoint in checkpoints:
             checkpoint.remove()
     return TrainedSupernet(run.supernet_file, existed=False)
+
+
+def _check_ranks(settings: SupernetSettings, images: int) -> None:
+    """Raise UsageError if a batch has fewer images than there are ranks."""
+    batch = images // settings.steps_per_epoch(images)
+    if settings.ranks > batch:
+        raise UsageError(
+            f"supernet.ranks: {settings.ranks} ranks cannot share a batch of {batch} images, which is what "
+            f"{images:,} images are divided into; use fewer ranks"
+        )
 
 
 def _teacher(run: Run) -> Teacher:

@@ -69,7 +69,7 @@ def train(
             if step % per_epoch == 0:
                 speed = (step - first) * len(batch) / (time.monotonic() - started)
                 figures = f"loss {loss.item():.3f}, {speed:,.0f} images/s"
-                report(Progress(stage.name, step // per_epoch, stage.epochs, "epochs", figures))
+                report(Progress(stage.name, step, steps, "steps", figures))
             if checkpoint.due or interrupted() or step == steps:
                 checkpoint.save(step, parameters, optimizer)
             if interrupted():
@@ -77,11 +77,11 @@ def train(
 
 
 def _batches(stage: TrainingStage, images: int, device: torch.device, first: int) -> Iterator[Tensor]:
-    """Image indices of every batch, from step `first` on; every epoch has its own order."""
+    """Image indices of every batch, from step `first` on; every epoch has its own order and all images."""
     per_epoch = stage.steps_per_epoch(images)
-    for epoch in range(first // per_epoch, stage.epochs):
+    for epoch in range(first // per_epoch, stage.epochs(images)):
         order = generator(stage.seed, Stream.ORDER, epoch).permutation(images)
-        batches = torch.from_numpy(order).to(device).split(stage.settings.batch)[:per_epoch]
+        batches = torch.from_numpy(order).to(device).tensor_split(per_epoch)
         yield from batches[first % per_epoch if epoch == first // per_epoch else 0 :]
 
 

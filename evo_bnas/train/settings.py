@@ -1,5 +1,6 @@
 """The `supernet` and `retrain` sections of a recipe."""
 
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -9,6 +10,12 @@ from evo_bnas.errors import suggestion
 from evo_bnas.files.yaml_file import Settings
 from evo_bnas.quantity import Amount, Count, NotNegative, Positive, Real, Share
 
+MIN_CONFIRMED = 3  # networks of a rung; fewer say nothing about the others
+
+# With 32 steps an epoch, 3,000 steps take each image about 94 times, however few there are. Batch norm needs
+# several images in a batch.
+_STEPS_OF_A_SMALL_SET, _SMALLEST_BATCH = 32, 16
+
 _TEACHERS = ("none", "in-place")  # besides files
 
 
@@ -17,6 +24,12 @@ def _teacher(name: str) -> str:
         choices = [*_TEACHERS, "the .safetensors file of a network"]
         raise ValueError(f"unknown teacher {name!r}; {suggestion(name, choices)}")
     return name
+
+
+def _rising(epochs: tuple[int, ...]) -> tuple[int, ...]:
+    if list(epochs) != sorted(set(epochs)):
+        raise ValueError(f"{list(epochs)} must rise: every rung trains fewer networks for longer")
+    return epochs
 
 
 class AugmentationSettings(Settings):
@@ -34,14 +47,34 @@ class TrainingSettings(Settings):
     """What a supernet and a single network have in common in their training."""
 
     epochs: Count
+    min_steps: Amount = 0  # few images: a stage is given more epochs until it has this many steps
     real_epochs: Amount = 0  # a first stage with real weights
-    batch: Count = 128
+    batch: Count = 128  # at most; fewer images are divided into more and smaller batches
     lr: Positive = 2.5e-3  # peak learning rate; it falls as a cosine
     warm_up: Amount = 0  # epochs at the start of a stage in which the learning rate rises linearly from 0
     weight_decay: NotNegative = 5e-6  # L2, on latent binary weights only
     weight_decay_until: Share = 0.75  # share of a stage after which it is 0
     label_smoothing: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     max_grad_norm: Positive | None = None  # gradients are scaled down to this norm
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Batches in an epoch that takes every image once; their sizes differ by at most one."""
+        batch = min(self.batch, max(images // _STEPS_OF_A_SMALL_SET, _SMALLEST_BATCH))
+        return ceil(images / batch)
+
+    def epochs_in(self, images: int, *, real: bool = False) -> int:
+        """Epochs of the stage with binary weights, or of the one with real weights."""
+        epochs = self.real_epochs if real else self.epochs
+        return max(epochs, ceil(self.min_steps / self.steps_per_epoch(images))) if epochs else 0
+
+    def warm_up_share(self, *, real: bool = False) -> float:
+        """The share of a stage in which the learning rate rises."""
+        return self.warm_up / (self.real_epochs if real else self.epochs)
+
+    def steps(self, images: int) -> int:
+        """Steps of both stages together."""
+        epochs = self.epochs_in(images, real=True) + self.epochs_in(images)
+        return epochs * self.steps_per_epoch(images)
 
     @model_validator(mode="after")
     def _warm_up_is_shorter_than_its_stage(self) -> Self:
@@ -56,6 +89,7 @@ class SupernetSettings(TrainingSettings):
     """How the shared weights are trained."""
 
     epochs: Count = 60
+    min_steps: Amount = 3_000
     sampler: Literal["uniform", "fair", "sandwich", "cost_uniform"] = "uniform"
     teacher: Annotated[str, AfterValidator(_teacher)] = "none"  # or in-place, or the file of a network
     sign_gradient: Literal["ste", "approx", "tanh"] = "approx"  # of the sign of the activations
@@ -83,9 +117,36 @@ class SupernetSettings(TrainingSettings):
         return None if self.teacher in _TEACHERS else Path(self.teacher)
 
 
+class ConfirmSettings(Settings):
+    """How the best networks of a search are looked at again, by short trainings from inherited weights."""
+
+    networks: Amount = 12  # in the first rung; 0: no confirming
+    epochs: Annotated[tuple[Count, ...], Field(min_length=1), AfterValidator(_rising)] = (1,)  # of each rung
+    min_steps: Amount = 100  # few images: a rung is given more epochs until a training has this many steps
+
+    @model_validator(mode="after")
+    def _rungs_are_large_enough(self) -> Self:
+        if self.networks and (last := self.rungs[-1])[0] < MIN_CONFIRMED:
+            raise ValueError(
+                f"networks: {self.networks} leave {last[0]} for {last[1]} epochs, and a rung needs "
+                f"{MIN_CONFIRMED} or more; raise networks, lower the last of epochs, or set networks to 0"
+            )
+        return self
+
+    @property
+    def rungs(self) -> list[tuple[int, int]]:
+        """Networks and epochs of each rung: every rung trains about as many epochs in all."""
+        if not self.networks:
+            return []
+        return [(max(self.networks * self.epochs[0] // epochs, 1), epochs) for epochs in self.epochs]
+
+
 class RetrainSettings(TrainingSettings):
     """How the picked networks are trained."""
 
     source: Literal["supernet", "scratch"] = Field(default="supernet", alias="from")
     epochs: Count = 20
-    networks: Count = 1  # how many, in the order of the pick
+    min_steps: Amount = 600
+    # How many: the pick, and picks for smaller budgets down to the cheapest; front: all on the front.
+    networks: Literal["front"] | Count = 1
+    seeds: Count = 1  # trainings of each network; the weights of the first are kept

@@ -27,22 +27,21 @@ class TrainingStage:
     mode: Mode = BINARY
     precision: Precision = "float32"
 
-    @property
-    def epochs(self) -> int:
+    def epochs(self, images: int) -> int:
         """Epochs of this stage."""
-        return self.settings.epochs if self.mode.weights == "binary" else self.settings.real_epochs
+        return self.settings.epochs_in(images, real=self.mode.weights == "real")
 
     def steps_per_epoch(self, images: int) -> int:
-        """Batches in an epoch; images that do not fill the last batch are left out."""
-        return max(images // self.settings.batch, 1)
+        """Batches in an epoch."""
+        return self.settings.steps_per_epoch(images)
 
     def steps(self, images: int) -> int:
         """Steps in the whole stage."""
-        return self.epochs * self.steps_per_epoch(images)
+        return self.epochs(images) * self.steps_per_epoch(images)
 
     def lr_at(self, step: int, steps: int) -> float:
         """Learning rate of a step: a linear warm-up, then a cosine that starts at the peak."""
-        warm_up = steps * self.settings.warm_up // self.epochs
+        warm_up = round(steps * self.settings.warm_up_share(real=self.mode.weights == "real"))
         if step < warm_up:
             return self.settings.lr * (step + 1) / (warm_up + 1)
         return self.settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up)))

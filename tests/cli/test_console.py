@@ -22,13 +22,18 @@ def test_a_line_is_printed_without_markup(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == "[bold] stays, and a long line is not cut: " + "x" * 300 + "\n"
 
 
-def test_errors_and_progress_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_warnings_and_progress_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     console.complain("wrong")
+    console.warn("All networks guess.")
     with console.progress() as report:
         report(Progress("search", 3, 6, "evaluations", "hypervolume 0.5"))
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.splitlines() == ["wrong", "search: 3/6 evaluations, hypervolume 0.5"]
+    assert printed.err.splitlines() == [
+        "wrong",
+        "warning: All networks guess.",
+        "search: 3/6 evaluations, hypervolume 0.5",
+    ]
 
 
 def test_progress_prints_about_ten_lines_per_stage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import overrides, printed
+from tests.support.short_runs import SHORT
 
 
 def modules_after(program: str) -> set[str]:
@@ -29,7 +30,7 @@ def test_the_help_of_a_command_imports_no_heavy_package(command: str) -> None:
 
 @pytest.mark.slow
 def test_a_front_is_read_without_torch(tmp_path: Path) -> None:
-    small = ("supernet.epochs=1", "supernet.batch=256", "search.evaluations=4", "search.explorer=random")
+    small = (*SHORT, "search.evaluations=4", "search.explorer=random")
     folder = tmp_path / "run"
     printed("train", "digits", "--out", folder, *overrides(*small))
     printed("search", folder)

@@ -16,12 +16,18 @@ from tests.support.commands import invoke, overrides, printed
 
 SMALL = (
     "supernet.epochs=3",
+    "supernet.min_steps=0",
     "search.evaluations=12",
     "search.batch=6",
     "search.population=6",
+    "confirm.networks=5",
+    "confirm.epochs=[1]",
+    "confirm.min_steps=0",
+    "pick.limits={}",
     "retrain.epochs=1",
+    "retrain.min_steps=0",
     "engine.threads=1",
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +36,7 @@ pytestmark = pytest.mark.slow
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli") / "run"
     output = printed("run", "digits", "--out", folder, *overrides(*SMALL))
-    assert output.splitlines()[-1].endswith(f"evo-bnas pick {folder} --ops 30k")
+    assert output.splitlines()[-1].endswith(f"evo-bnas pick {folder} --front 6")
     return folder
 
 
@@ -40,7 +46,10 @@ def test_a_run_writes_all_its_files(run_folder: Path) -> None:
     rounds = list(csv.DictReader((run_folder / "rounds.csv").read_text().splitlines()))
     assert [row["scored"] for row in rounds] == ["6"]
     assert -1 <= float(rounds[0]["cross_validated"]) <= 1
-    assert (run_folder / "front.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("front.png", "ladder.png"):
+        assert (run_folder / name).read_bytes().startswith(b"\x89PNG")
+    trained = list(csv.DictReader((run_folder / "trained.csv").read_text().splitlines()))
+    assert [row["key"] for row in trained] == [file.name for file in (run_folder / "picks").iterdir()]
     assert not list((run_folder / "checkpoint").iterdir())
     environment = json.loads((run_folder / "environment.json").read_text())
     assert environment["compute"]["threads"] == 1
@@ -50,7 +59,16 @@ def test_a_run_writes_all_its_files(run_folder: Path) -> None:
 def test_a_run_prints_its_stages_in_order(run_folder: Path) -> None:
     """Run again, it finds everything done and prints the same results."""
     output = printed("run", "digits", "--out", run_folder, *overrides(*SMALL))
-    stages = ("plan ", "supernet found: ", "search ended: ", "on the front of", "\npick ", "test, retrained")
+    stages = (
+        "plan ",
+        "supernet found: ",
+        "search ended: ",
+        "on the front of",
+        "confirmed 5 networks",
+        "\npick ",
+        "test, retrained",
+        "a pick for each budget of ops",
+    )
     places = [output.index(text) for text in stages]
     assert places == sorted(places)
     assert "fell back to NSGA-II" in output
@@ -84,15 +102,121 @@ def test_a_pick_is_within_its_limits_and_has_a_runner_up(run_folder: Path) -> No
     assert "cheapest" in within["reason"]
 
 
-@pytest.mark.parametrize("words", [("--ops", "many"), ("--size", "10ms"), ("--within", "x"), ("--ops", "1")])
-def test_a_wrong_limit_is_refused_with_its_value(run_folder: Path, words: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "way_out"),
+    [
+        (("--ops", "many"), "20k"),
+        (("--ops", "1"), "6,208"),
+        (("--size", "10ms"), "kB"),
+        (("--size", "100000"), "100000B"),
+        (("--latency", "5"), "5ms"),
+        (("--within", "x"), "--within"),
+        (("--ladder", "1,20k"), "6,208"),
+        (("--ladder", "size=10,20kB"), "10B"),
+        (("--ladder", "siz=10kB"), 'did you mean "size"?'),
+        (("--ladder", "latency=2ms"), "memory"),
+        (("--ladder", "10k,many"), "20k"),
+        (("--ladder", "10k,"), "20k"),
+        (("--front", "1"), "2"),
+    ],
+)
+def test_a_wrong_limit_is_refused_with_its_value(
+    run_folder: Path, words: tuple[str, str], way_out: str
+) -> None:
     refused = invoke("pick", run_folder, *words)
     assert refused.exit_code == 2
-    assert words[1] in refused.stderr
+    assert words[0] in refused.stderr or words[1].partition(",")[0] in refused.stderr
+    assert way_out in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--knee", "--within", "1%"),
+        ("--ladder", "10k,20k", "--knee"),
+        ("--ladder", "10k,20k", "--front", "3"),
+        ("--front", "3", "--within", "1%"),
+        ("--ladder", "10k,20k", "--ops", "30k"),
+        ("--ladder", "size=10kB", "--size", "30kB"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused_by_name(
+    run_folder: Path, words: tuple[str, ...]
+) -> None:
+    refused = invoke("pick", run_folder, *words)
+    assert refused.exit_code == 2
+    assert all(word in refused.stderr for word in words if word.startswith("--"))
+
+
+def test_a_ladder_has_one_pick_for_each_budget(run_folder: Path) -> None:
+    result = json.loads(printed("pick", run_folder, "--ladder", "60k,20k", "--format", "json"))
+    assert result["cost"] == "ops"
+    assert [rung["budget"] for rung in result["ladder"]] == [20_000, 60_000]
+    for rung in result["ladder"]:
+        alone = json.loads(printed("pick", run_folder, "--ops", f"{rung['budget']:.0f}", "--format", "json"))
+        assert alone == {name: rung[name] for name in alone}
+    table = printed("pick", run_folder, "--ladder", "60k,20k")
+    assert all(rung["key"] in table for rung in result["ladder"])
+    assert Path(result["figure"]) == run_folder / "ladder.png"
+
+
+def test_a_ladder_of_another_cost_combines_with_limits(run_folder: Path) -> None:
+    words = ("--ladder", "size=20kB,40KiB", "--ops", "60k", "--format", "json")
+    result = json.loads(printed("pick", run_folder, *words))
+    assert (result["cost"], result["limits"]) == ("size_bits", {"ops": 60_000})
+    assert [rung["budget"] for rung in result["ladder"]] == [160_000, 40 * 1024 * 8]
+    for rung in result["ladder"]:
+        assert rung["size_bits"] <= rung["budget"]
+        assert rung["ops"] <= 60_000
+
+
+def test_a_front_of_picks_reaches_from_the_cheapest_network_to_the_limit(run_folder: Path) -> None:
+    ops = Results.of(Run.open(run_folder)).frame["ops"]
+    result = json.loads(printed("pick", run_folder, "--front", "3", "--ops", "60k", "--format", "json"))
+    budgets = [rung["budget"] for rung in result["ladder"]]
+    assert budgets == sorted(budgets)
+    assert (budgets[0], budgets[-1]) == (ops.min(), ops[ops <= 60_000].max())
+    assert budgets[1] == pytest.approx((budgets[0] * budgets[2]) ** 0.5, abs=1)
+
+
+def test_a_ladder_shows_test_errors_and_names_the_networks_to_retrain(run_folder: Path) -> None:
+    cards = {card.parent.name: json.loads(card.read_text()) for card in run_folder.glob("picks/*/card.json")}
+    words = ("--ladder", "10k,20k,120k")
+    rungs = json.loads(printed("pick", run_folder, *words, "--format", "json"))["ladder"]
+    assert {rung["key"] for rung in rungs} & set(cards), "the recipe retrains its pick"
+    for rung in rungs:
+        assert rung["test_error"] == (cards[rung["key"]]["test_error"] if rung["key"] in cards else None)
+    *_, command = printed("pick", run_folder, *words).splitlines()
+    untrained = dict.fromkeys(rung["key"] for rung in rungs if rung["key"] not in cards)
+    assert command.endswith(f"evo-bnas retrain {run_folder} {' '.join(untrained)}")
+
+
+def test_a_figure_that_cannot_be_written_is_refused_by_its_name(run_folder: Path) -> None:
+    figure = run_folder / "ladder.png"
+    figure.unlink()
+    figure.mkdir()
+    refused = invoke("pick", run_folder, "--front", "2")
+    figure.rmdir()
+    assert refused.exit_code == 2
+    assert "ladder.png" in refused.stderr
+
+
+def test_named_networks_are_retrained_beside_those_before(run_folder: Path) -> None:
+    known = {file.name for file in (run_folder / "picks").iterdir()}
+    frame = Results.of(Run.open(run_folder)).frame
+    key = next(key for key in frame["key"] if key not in known)
+    output = printed("retrain", run_folder, key)
+    trained = list(csv.DictReader((run_folder / "trained.csv").read_text().splitlines()))
+    assert {row["key"] for row in trained} == known | {key}
+    for row in trained:
+        assert row["key"] in output
+        assert float(row["low"]) <= float(row["test_error"]) <= float(row["high"])
+    for file in (run_folder / "trained.csv", run_folder / "front.png", run_folder / "picks" / key):
+        assert str(file) in output
 
 
 def test_a_card_describes_its_network(run_folder: Path) -> None:
-    (card_file,) = run_folder.glob("picks/*/card.json")
+    card_file = next(run_folder.glob("picks/*/card.json"))
     card = json.loads(card_file.read_text())
     network = load_network(card_file.with_name("network.safetensors"))
     run = Run.open(run_folder)

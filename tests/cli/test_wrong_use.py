@@ -12,7 +12,7 @@ from tests.support.commands import evo_bnas, invoke
     [
         ("search: {evaluatons: 5}", "search.evaluatons", 'did you mean "evaluations"?'),
         ("search: {evaluations: many}", "search.evaluations", "20k"),
-        ("search: {evaluations: 20q}", "'20q'", "20k"),
+        ("search: {evaluations: 20q}", "'20q'", "k, M"),
         ("space: elastic-9", "elastic-9", 'did you mean "elastic-8"?'),
         ("search: {explorer: nsga3}", "search.explorer", 'did you mean "nsga2"?'),
         ("search: {objectives: [eror, ops]}", "search.objectives.1", 'did you mean "error"?'),

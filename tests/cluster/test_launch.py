@@ -32,7 +32,9 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.runtime_env import RuntimeEnv
 from ray.scripts import scripts, symmetric_run
 
+from tests.support.commands import overrides
 from tests.support.ray_cluster import STORE
+from tests.support.short_runs import SHORT
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "runs" / "ray"
@@ -40,15 +42,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 COMMANDS = {"ray": scripts.cli, "evo-bnas": typer.main.get_command(app)}
 
 # A whole run, as small as possible.
-TINY = {
-    "space": "tiny-8",
-    "supernet.epochs": 1,
-    "search.evaluations": 4,
-    "search.population": 4,
-    "retrain.epochs": 1,
-    "evaluate.backend": "torch",
-    "engine.device": "cpu",
-}
+TINY = (
+    *SHORT,
+    "space=tiny-8",
+    "search.evaluations=4",
+    "search.population=4",
+    "confirm.networks=3",
+    "confirm.epochs=[1]",
+    "evaluate.backend=torch",
+)
 
 
 def load(name: str) -> dict[str, Any]:
@@ -262,13 +264,14 @@ def started_with(token: Path) -> list[str]:
 def test_a_job_on_a_real_head_does_a_whole_run(head: dict[str, str], tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ["evo-bnas", "run", "digits", "--out", str(run), "--workers", "2"]
-    words += [word for item in TINY.items() for word in ("--set", "=".join(map(str, item)))]
+    words += overrides(*TINY)
     submit = ["ray", "job", "submit", "--working-dir", ".", "--runtime-env", "runs/ray/env.yaml", "--"]
     job = subprocess.run([*submit, *words], cwd=ROOT, env=head, capture_output=True, text=True, check=False)
     assert job.returncode == 0, job.stdout + job.stderr
 
     scored = [line for line in (run / "journal.jsonl").read_text().splitlines() if '"scored"' in line]
-    assert len(scored) == TINY["search.evaluations"]
+    assert len(scored) == 4
+    assert (run / "confirm" / "epochs-1.jsonl").read_text().count('"scored"') == 3
     assert (run / "front.csv").read_text().count("\n") > 1
     (card,) = run.glob("picks/*/card.json")
     assert json.loads(card.read_text())["key"] in (run / "front.csv").read_text()

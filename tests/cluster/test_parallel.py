@@ -13,22 +13,17 @@ from typer.testing import CliRunner
 from evo_bnas.cli import app
 from evo_bnas.progress import Progress
 from evo_bnas.run.folder import Run
-from evo_bnas.run.network_training import stand_alone
+from evo_bnas.run.network_training import short_training
 from evo_bnas.run.retrain import retrain
 from evo_bnas.run.start import resume, start
 from evo_bnas.supernet.supernet import Supernet, save_supernet
 from tests.support.dying_retraining import DyingRetraining
 from tests.support.ray_cluster import cluster
+from tests.support.short_runs import SHORT
 
 pytestmark = pytest.mark.slow
 
-SMALL = (
-    "search.limits={ops: 12k}",
-    "retrain.epochs=3",
-    "retrain.batch=256",
-    "engine.threads=1",
-    "engine.device=cpu",
-)
+SMALL = (*SHORT, "search.limits={ops: 12k}", "retrain.epochs=3")
 KEYS = ["c8-c16d1.k3g2-c32d1.k3g4-c64d1.k3g2", "c8-c16d1.k3g1-c32d1.k5g2-c64d1.k3g4"]
 FILES = ("network.safetensors", "card.json")
 
@@ -81,7 +76,7 @@ def test_a_training_that_fails_does_not_stop_the_others(one: Path, two: Run, add
         failed = CliRunner().invoke(app, words)
     assert failed.exit_code == 1
     assert re.search(rf"1 of 2 networks.*UsageError: {locked}.* \({KEYS[0]} on node ", failed.stderr)
-    assert f"retrain, {KEYS[1]}: 3/3 epochs, loss" in failed.stderr
+    assert f"retrain, {KEYS[1]}: 99/99 steps, loss" in failed.stderr
     assert (two.pick_folder(KEYS[1]) / "card.json").exists()
     # This process trains one network; the other one is done.
     retrain(Run.open(two.folder), keys=KEYS)
@@ -89,7 +84,7 @@ def test_a_training_that_fails_does_not_stop_the_others(one: Path, two: Run, add
 
 
 def test_a_pickled_training_contains_no_copy_of_its_images(one: Path) -> None:
-    here = stand_alone(Run.open(one), 1, 0)
+    here = short_training(Run.open(one), "scratch", 1, 0)
     smallest = Run.open(one).space.smallest()
     expected = here([smallest])  # which also fills a cache of costs, not pickled
     buffers: list[pickle.PickleBuffer] = []

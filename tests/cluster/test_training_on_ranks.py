@@ -17,14 +17,14 @@ from evo_bnas.supernet.samplers import uniform
 from evo_bnas.supernet.supernet import Supernet, load_supernet
 from evo_bnas.train.checkpoint import Checkpoint
 from evo_bnas.train.randomness import Stream, torch_seed
-from tests.support.digits import DIGITS
 from tests.support.ranks import DiesOnce, train_in_parts
 from tests.support.training import EveryStep, Stop
 
+# 1,024 images are trained on, in batches of 32.
 RECIPE = """
-data: {name: digits}
+data: {name: digits, search_share: 0.23}
 space: tiny-8
-supernet: {epochs: 2, ranks: 2, batch: 96, augment: {crop: 1}}
+supernet: {epochs: 1, min_steps: 0, ranks: 2, batch: 32, augment: {crop: 1}}
 engine: {threads: 1, device: cpu}
 """
 
@@ -37,7 +37,8 @@ def test_ranks_resume_after_kills_and_end_with_the_weights_of_one_process(
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     run = start(tmp_path / "recipe.yaml", tmp_path / "run")
     (stage,) = inputs.stages(run, "supernet", run.recipe.supernet)
-    images = load(DIGITS, seed=0).train
+    images = load(run.recipe.data, seed=0).train
+    assert (len(images), stage.steps(len(images))) == (1_024, 32)
     expected = Supernet(run.space, seed=torch_seed(0, Stream.WEIGHTS))
 
     threads = torch.get_num_threads()
@@ -58,7 +59,7 @@ def test_ranks_resume_after_kills_and_end_with_the_weights_of_one_process(
     assert (tmp_path / "died").exists()
     # The checkpoint of step 6 may not have arrived when the rank dies.
     assert re.search(r"lost rank 1 of 2; .* step [56]\b", caplog.text)
-    assert [step.done for step in reported] == [1, 2]
+    assert [step.done for step in reported] == [32]
     assert not path.exists()
     trained = load_supernet(run.space, run.supernet_file).state_dict()
     # To the last bit: halving is exact, and the order of two summands does not matter.

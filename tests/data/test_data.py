@@ -63,6 +63,14 @@ def test_a_batch_is_normalised_like_all_images(digits: Dataset) -> None:
     assert torch.equal(digits.train[3:9], digits.train[:][3:9])
 
 
+def test_the_first_images_keep_their_order_and_scale(digits: Dataset) -> None:
+    few = digits.train.first(7)
+    assert len(few) == 7
+    assert torch.equal(few[:], digits.train[:7])
+    assert torch.equal(few.y, digits.train.y[:7])
+    assert len(digits.train.first(10**6)) == len(digits.train)
+
+
 def test_joined_images_come_one_split_after_the_other(digits: Dataset) -> None:
     both = digits.train.join(digits.search)
     assert torch.equal(both[:], torch.cat([digits.train[:], digits.search[:]]))

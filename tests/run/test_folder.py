@@ -16,6 +16,7 @@ from evo_bnas.machine import cores
 from evo_bnas.recipe import Recipe, load
 from evo_bnas.run.folder import Run
 from evo_bnas.run.start import fitted_space
+from tests.support.refusals import refused
 
 CPU = "engine.device=cpu"
 
@@ -47,6 +48,7 @@ def test_a_new_run_writes_its_recipe_space_and_environment(folder: Path) -> None
     compute = {"device": "cpu", "precision": "float32", "threads": 1, "worker_threads": 1}
     assert environment["compute"] == compute | {"backend": "packed"}
     assert environment["versions"].keys() >= {"python", "torch", "numpy"}
+    assert environment["images"] == {"train": 1_079, "search": 359, "test": 359}
     assert run.compute.threads == 1
 
 
@@ -78,8 +80,10 @@ def test_a_resumed_run_keeps_its_environment(folder: Path) -> None:
 
 def test_a_run_can_be_resumed_with_more_evaluations_and_another_pick(folder: Path) -> None:
     start(folder)
-    start(folder, "search.evaluations=300", "pick.limits.ops=10k")
-    assert Run.open(folder).recipe.search.evaluations == 300
+    start(folder, "search.evaluations=300", "pick.limits.ops=10k", "confirm.networks=9", "retrain.seeds=2")
+    resumed = Run.open(folder).recipe
+    assert resumed.search.evaluations == 300
+    assert (resumed.pick.limits, resumed.confirm.networks, resumed.retrain.seeds) == ({"ops": 10_000}, 9, 2)
 
 
 def test_a_different_recipe_is_refused_with_the_differences(folder: Path) -> None:
@@ -171,14 +175,17 @@ def test_a_broken_file_is_reported_by_name(folder: Path, name: str) -> None:
     assert "YAML: line 1" in str(raised.value)
 
 
-def test_a_run_of_another_format_is_refused_with_the_version_that_wrote_it(folder: Path) -> None:
+@pytest.mark.parametrize("number", [1, 2, 99])
+def test_a_run_of_another_format_is_refused_with_the_version_that_wrote_it(folder: Path, number: int) -> None:
     run = start(folder)
-    old = run.environment.model_dump(exclude={"format"})
-    old["versions"]["evo-bnas"] = "0.1.0"
-    run.environment_file.write_text(json.dumps(old))
+    other = run.environment.model_dump(exclude={"format"})
+    other["versions"]["evo-bnas"] = "0.1.0"
+    if number > 1:  # the first format had no number
+        other["format"] = number
+    run.environment_file.write_text(json.dumps(other))
     before = contents(folder)
     for use in (lambda: Run.open(folder), lambda: start(folder)):
-        with pytest.raises(UsageError, match=rf"{folder}: .*evo-bnas 0\.1\.0 .*--out"):
+        with refused(UsageError, f"{folder}: ", "evo-bnas 0.1.0", f"format {number}", "--out"):
             use()
     assert contents(folder) == before
 
@@ -194,8 +201,10 @@ def test_an_edited_space_is_refused(folder: Path) -> None:
 
 def test_all_files_of_a_run_are_in_its_folder(folder: Path) -> None:
     run = start(folder)
-    for path in (run.supernet_file, run.checkpoint, run.journal_file, run.front_csv, run.front_png):
+    for path in (run.supernet_file, run.checkpoint, run.journal_file, run.front_csv, run.trained_csv):
         assert path.parent == folder
+    assert run.rung_file(3).is_relative_to(folder)
+    assert run.rung_file(3) != run.rung_file(1)
     assert run.pick_folder("first") == folder / "picks" / "first"
 
 
@@ -248,6 +257,7 @@ import os, signal, sys
 from pathlib import Path
 from evo_bnas.recipe import load
 from evo_bnas.run.start import fitted_space
+from tests.support.refusals import refused
 from evo_bnas.run.folder import Run
 
 left = int(sys.argv[2])

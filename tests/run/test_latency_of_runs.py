@@ -19,16 +19,15 @@ from evo_bnas.run.results import Results, worst
 from evo_bnas.run.search import search as search_stage
 from evo_bnas.run.start import start
 from evo_bnas.run.train import train as train_stage
+from tests.support.short_runs import SHORT
 
 OVERRIDES = (
-    "supernet.epochs=1",
+    *SHORT,
     "search.evaluations=5",
     "search.batch=4",
     "search.population=4",
     "search.objectives=[error, latency_ms]",
     "pick.limits={latency_ms: 1000}",
-    "engine.threads=1",
-    "engine.device=cpu",
 )
 
 

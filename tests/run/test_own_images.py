@@ -13,8 +13,9 @@ from evo_bnas.data.source import open_source
 from tests.support import digits
 from tests.support.commands import evo_bnas, overrides, printed
 from tests.support.digits import DIGITS
+from tests.support.short_runs import SHORT
 
-TRAINED = ("supernet.epochs=20", "search.evaluations=16", "retrain.epochs=20", "engine.threads=1")
+TRAINED = (*SHORT, "supernet.epochs=12", "search.evaluations=16", "retrain.epochs=12")
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +52,10 @@ def test_a_folder_of_the_digits_is_learned_as_well_as_the_digits(pictures: Path,
     recipe = tmp_path / "own.yaml"
     recipe.write_text(
         f"data: {{name: folder, path: {pictures}}}\nspace: elastic-8\n"
-        "supernet: {epochs: 20, batch: 64, lr: 5e-3}\nsearch: {evaluations: 16}\n"
-        "pick: {limits: {ops: 40k}}\nretrain: {epochs: 20, batch: 64, lr: 5e-3}\nengine: {threads: 1}\n"
+        "supernet: {batch: 64, lr: 5e-3}\npick: {limits: {ops: 40k}}\nretrain: {batch: 64, lr: 5e-3}\n"
     )
     changes = overrides(*TRAINED, "pick.limits.ops=40k")
-    printed("run", recipe, "--out", tmp_path / "own")
+    printed("run", recipe, *changes, "--out", tmp_path / "own")
     printed("run", "digits", *changes, "--out", tmp_path / "digits")
     errors = {}
     for name in ("own", "digits"):
@@ -77,7 +77,8 @@ def test_an_unreadable_image_stops_a_run_before_it_trains_or_is_skipped(
     try:
         recipe = tmp_path / "own.yaml"
         recipe.write_text(
-            f"data: {{name: folder, path: {pictures}}}\nspace: elastic-8\nsupernet: {{epochs: 1}}\n"
+            f"data: {{name: folder, path: {pictures}}}\nspace: elastic-8\n"
+            "supernet: {epochs: 1, min_steps: 0}\n"
         )
         refused = evo_bnas("train", recipe, "--out", tmp_path / "run")
         assert refused.returncode == 2

@@ -5,28 +5,27 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from evo_bnas.archive.pick import Pick
 from evo_bnas.run.folder import Run
-from evo_bnas.run.outcomes import RetrainedNetworks, SearchOutcome, TrainedSupernet
+from evo_bnas.run.outcomes import Confirmed, RetrainedNetworks, SearchOutcome, TrainedSupernet
 from evo_bnas.run.pipeline import run_all
 from evo_bnas.run.results import Results
 from evo_bnas.run.start import start
+from tests.support.short_runs import SHORT
 
 pytestmark = pytest.mark.slow
 
 SMALL = (
-    "supernet.epochs=1",
-    "supernet.batch=256",
+    *SHORT,
     "search.evaluations=6",
     "search.population=4",
+    "confirm.networks=5",
+    "confirm.epochs=[1]",
     "pick.limits={}",
-    "retrain.epochs=1",
-    "retrain.batch=256",
     "retrain.networks=2",
-    "engine.threads=1",
-    "engine.device=cpu",
 )
 
 COUNT = """
@@ -58,15 +57,25 @@ def stages(folder: Path) -> list[object]:
 
 
 def test_every_stage_is_shown_once_and_in_order(stages: list[object]) -> None:
-    assert [type(result) for result in stages] == [TrainedSupernet, SearchOutcome, Pick, RetrainedNetworks]
-    supernet, outcome, picked, retrained = stages
+    supernet, outcome, confirmed, picked, retrained = stages
     assert isinstance(supernet, TrainedSupernet)
     assert isinstance(outcome, SearchOutcome)
+    assert isinstance(confirmed, Confirmed)
     assert isinstance(picked, Pick)
     assert isinstance(retrained, RetrainedNetworks)
     assert not supernet.existed
     assert len(outcome.results.frame) == 6
-    assert [card.key for card in retrained.cards] == list(picked.order[:2])
+    assert confirmed.results.frame["confirmed_1"].notna().sum() == 5
+    assert picked == confirmed.results.pick()
+    assert [card.key for card in retrained.cards] == confirmed.results.to_retrain()
+    assert retrained.cards[0].key == picked.key
+
+
+def test_the_tables_hold_what_was_confirmed_and_trained(stages: list[object], folder: Path) -> None:
+    front = pd.read_csv(folder / "front.csv")
+    assert {"expected", "deviation", "confirmed_1"} <= set(front.columns)
+    trained = pd.read_csv(folder / "trained.csv")
+    assert sorted(trained["key"]) == sorted(path.name for path in (folder / "picks").iterdir())
 
 
 def test_a_card_holds_the_error_of_the_search(stages: list[object], folder: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.plots.ranking import plot_ranking
 from evo_bnas.run import inputs
 from evo_bnas.run.folder import Run
-from evo_bnas.run.network_training import NetworkTraining, stand_alone
+from evo_bnas.run.network_training import NetworkTraining, short_training
 from evo_bnas.run.ranking import check_ranking
 from evo_bnas.run.results import RankingResults, Results
 from evo_bnas.run.retrain import retrain
@@ -38,18 +38,15 @@ from evo_bnas.search.design import Design, spread
 from evo_bnas.search.problem import Problem
 from evo_bnas.space.genes import Architecture
 from tests.support.ranking_driver import MOMENTS
+from tests.support.short_runs import SHORT
 from tests.support.strategies import SPACES
 
 SMALL = (
-    "supernet.epochs=1",
-    "supernet.batch=256",
+    *SHORT,
     "search.evaluations=4",
     "search.explorer=random",
     "search.limits={ops: 12k}",
     "retrain.epochs=2",
-    "retrain.batch=256",
-    "engine.threads=1",
-    "engine.device=cpu",
 )
 SPACE = SPACES["elastic-8"]
 LEAST, MOST = SPACE.bounds("ops")
@@ -138,7 +135,7 @@ def test_the_table_holds_what_the_evaluators_return(run: Run, undisturbed: pd.Da
     assert undisturbed["ops"].max() <= 12_000
     for scorer, column in (
         (inputs.evaluator(run), "supernet_error"),
-        (stand_alone(run, None, run.recipe.seed), "error_seed0"),
+        (short_training(run, "scratch", None, run.recipe.seed), "error_seed0"),
     ):
         # In reverse order: a score does not depend on earlier ones.
         scores = scorer(chosen[::-1])[::-1]
@@ -149,7 +146,7 @@ def test_the_table_holds_what_the_evaluators_return(run: Run, undisturbed: pd.Da
 def test_stand_alone_trainings_never_see_the_search_split(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     trainings: list[Any] = []
     monkeypatch.setattr(NetworkTraining, "train", counted(NetworkTraining.train, trainings))
-    stand_alone(run, 1, 0)([run.space.smallest()])
+    short_training(run, "scratch", 1, 0)([run.space.smallest()])
     ((training, network, _, images, _),) = trainings
     assert (images.pixels == inputs.images(run).train.pixels).all()
     assert training.settings.epochs == 1
@@ -157,16 +154,22 @@ def test_stand_alone_trainings_never_see_the_search_split(run: Run, monkeypatch:
 
 
 def test_different_trainings_have_different_protocols(run: Run) -> None:
-    trainings = [(None, 0), (1, 0), (None, 1)]
-    assert len({stand_alone(run, epochs, seed).protocol_hash for epochs, seed in trainings}) == 3
-    as_the_recipe = stand_alone(run, run.recipe.retrain.epochs, 0)
-    assert as_the_recipe.protocol_hash == stand_alone(run, None, 0).protocol_hash
+    trainings: list[tuple[Literal["supernet", "scratch"], int | None, int]] = [
+        ("scratch", None, 0),
+        ("scratch", 1, 0),
+        ("scratch", None, 1),
+        ("supernet", None, 0),
+        ("supernet", 1, 0),
+    ]
+    assert len({short_training(run, *training).protocol_hash for training in trainings}) == len(trainings)
+    as_the_recipe = short_training(run, "scratch", run.recipe.retrain.epochs, 0)
+    assert as_the_recipe.protocol_hash == short_training(run, "scratch", None, 0).protocol_hash
 
 
 def test_a_training_too_short_for_its_warm_up_is_refused(tmp_path: Path) -> None:
     run = start("digits", tmp_path / "run", (*SMALL, "retrain.warm_up=1"))
-    with pytest.raises(UsageError, match="--epochs: warm_up"):
-        stand_alone(run, 1, 0)
+    with pytest.raises(UsageError, match="epochs: warm_up"):
+        short_training(run, "scratch", 1, 0)
 
 
 @pytest.mark.slow

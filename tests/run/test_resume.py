@@ -8,31 +8,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import overrides
 from tests.support.run_driver import MOMENTS
+from tests.support.short_runs import SHORT
 
 pytestmark = pytest.mark.slow
 
-# Small, but with every part of a run: two stages of training, two rounds of search, two stages of retraining.
-SMALL = {
-    "supernet.epochs": 1,
-    "supernet.real_epochs": 1,
-    "supernet.teacher": "in-place",
-    "supernet.batch": 256,
-    "search.evaluations": 7,
-    "search.batch": 4,
-    "search.population": 4,
-    "pick.limits": "{}",
-    "retrain.epochs": 2,
-    "retrain.real_epochs": 1,
-    "retrain.batch": 256,
-    "engine.threads": 1,
-    "engine.device": "cpu",
-}
-ARGUMENTS = [
-    "run",
-    "digits",
-    *(word for item in SMALL.items() for word in ("--set", "=".join(map(str, item)))),
-]
+# Small, but with every part of a run: two stages of training, two rounds of search, two rungs, two stages of
+# retraining.
+SMALL = (
+    *SHORT,
+    "space=tiny-8",
+    "supernet.real_epochs=1",
+    "supernet.teacher=in-place",
+    "search.evaluations=7",
+    "search.batch=4",
+    "search.population=4",
+    "confirm.networks=6",
+    "confirm.epochs=[1, 2]",
+    "pick.limits={}",
+    "retrain.real_epochs=1",
+    "retrain.seeds=2",
+)
+ARGUMENTS = ["run", "digits", *overrides(*SMALL)]
 TIMELESS = ("proposed", "scored", "key", "origin", "seen", "predicted", "status", "objectives", "weights",
             "protocol", "correct")  # fmt: skip
 
@@ -43,12 +41,17 @@ def evo_bnas(folder: Path) -> None:
 
 
 def results(folder: Path) -> dict[str, object]:
-    """Bytes of all weights and cards, and the rows of the journal without their times."""
-    files = [folder / "supernet.safetensors", *sorted(folder.glob("picks/*/[cn]*.*"))]
-    assert len(files) == 3
-    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
-    rows = [{column: line[column] for column in TIMELESS if column in line} for line in lines]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files} | {"journal": rows}
+    """Bytes of all weights, cards and test errors, and the rows of every journal without their times."""
+    files = [folder / "supernet.safetensors", *folder.glob("picks/*/[cn]*.*"), folder / "trained.csv"]
+    journals = list(folder.rglob("*.jsonl"))
+    assert (len(files), len(journals)) == (4, 3)
+    rows = {journal: map(json.loads, journal.read_text().splitlines()) for journal in journals}
+    timeless = {
+        journal: [{column: line[column] for column in TIMELESS if column in line} for line in lines]
+        for journal, lines in rows.items()
+    }
+    found = {file: file.read_bytes() for file in files} | timeless
+    return {str(file.relative_to(folder)): content for file, content in found.items()}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,12 @@ def test_a_run_can_be_killed_and_resumed_several_times(
     undisturbed: dict[str, object], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    for moment in ("inside_a_checkpoint_write", "in_calibration", "in_retraining"):
+    for moment in (
+        "inside_a_checkpoint_write",
+        "in_calibration",
+        "in_a_training_to_confirm",
+        "in_retraining",
+    ):
         command = [sys.executable, "-m", "tests.support.run_driver", moment, *ARGUMENTS, "--out", str(folder)]
         assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
     evo_bnas(folder)

@@ -11,16 +11,9 @@ from evo_bnas.run.results import Results
 from evo_bnas.run.search import search as search_stage
 from evo_bnas.run.start import start
 from evo_bnas.run.train import train as train_stage
+from tests.support.short_runs import SHORT
 
-SMALL = (
-    "supernet.epochs=1",
-    "supernet.batch=256",
-    "search.evaluations=5",
-    "search.batch=4",
-    "search.population=4",
-    "engine.threads=1",
-    "engine.device=cpu",
-)
+SMALL = (*SHORT, "search.evaluations=5", "search.batch=4", "search.population=4")
 
 
 def started(folder: Path, *overrides: str) -> Run:

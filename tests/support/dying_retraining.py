@@ -18,15 +18,16 @@ class DyingRetraining(Retraining):
         checkpoint.SECONDS_BETWEEN = 0.0
         return super().train(architecture)
 
-    def reporter(self, key: str) -> Report:
-        report = super().reporter(key)
+    def reporter(self, name: str) -> Report:
+        report = super().reporter(name)
         died = self.run.folder / "died"
 
         def report_and_die(step: Progress) -> None:
             report(step)
-            with (self.run.folder / f"{key}.epochs").open("a") as epochs:
-                epochs.write(str(step.done))
-            if step.done == 2:
+            epoch = self.run.recipe.retrain.epochs * step.done // step.total
+            with (self.run.folder / f"{name}.epochs").open("a") as epochs:
+                epochs.write(str(epoch))
+            if epoch == 2:
                 with suppress(FileExistsError):
                     died.touch(exist_ok=False)
                     os.kill(os.getpid(), signal.SIGKILL)

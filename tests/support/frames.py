@@ -1,4 +1,4 @@
-"""Frames of scored networks, as `Archive.frame` returns them."""
+"""Frames of scored networks, as `Results.frame` returns them."""
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,11 @@ Row = tuple[str, float, float]  # key, error, ops
 IMAGES = 400
 
 
-def scored(*rows: Row, bits: bool = False) -> pd.DataFrame:
-    """Networks by key, error and ops; with bits, each is wrong on the last images of a common order."""
+def scored(*rows: Row, bits: bool = False, deviation: float = 0.0) -> pd.DataFrame:
+    """Networks by key, error and ops; with bits, each is wrong on the last images of a common order.
+
+    They are expected to be as accurate as measured, with this deviation.
+    """
     correct = [np.arange(IMAGES) < round((1 - error) * IMAGES) for _, error, _ in rows]
     return pd.DataFrame(
         {
@@ -23,6 +26,8 @@ def scored(*rows: Row, bits: bool = False) -> pd.DataFrame:
             "params": [ops / 2 for _, _, ops in rows],
             "size_bits": [ops * 8 for _, _, ops in rows],
             "correct": [pack_correct(c) if bits else "" for c in correct],
+            "expected": [error for _, error, _ in rows],
+            "deviation": deviation,
         }
     )
 

@@ -13,9 +13,11 @@ from typing import Any, NoReturn
 from evo_bnas import cli
 from evo_bnas.binary.execute import TensorsOf
 from evo_bnas.evaluate import packed
+from evo_bnas.evaluate.standalone import StandaloneEvaluator
 from evo_bnas.evaluate.supernet import SupernetEvaluator
 from evo_bnas.files import atomic
 from evo_bnas.network.blueprint import Blueprint
+from evo_bnas.run.retrain import Retraining
 from evo_bnas.train import checkpoint, network
 
 
@@ -88,9 +90,31 @@ def in_calibration() -> None:
     packed.calibrate_packed = fourth
 
 
+def in_a_training_to_confirm() -> None:
+    dying = dying_in_step(50, StandaloneEvaluator.__call__)
+    StandaloneEvaluator.__call__ = dying  # type: ignore[method-assign]
+
+
 def in_retraining() -> None:
-    checkpoint.SECONDS_BETWEEN = 0.0
-    network.autocast = dying_at(7, network.autocast)  # once a step: in the second stage
+    # Two stages of 33 steps: this one is in the second.
+    Retraining.train = dying_in_step(50, Retraining.train)  # type: ignore[method-assign]
+
+
+def in_retraining_with_another_seed() -> None:
+    Retraining.train = dying_in_step(110, Retraining.train)  # type: ignore[method-assign]
+
+
+def dying_in_step(step: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose trainings save every step; it dies in one step, counted over all calls."""
+    autocast = network.autocast  # called once a step
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        checkpoint.SECONDS_BETWEEN = 0.0
+        if network.autocast is autocast:
+            network.autocast = dying_at(step, autocast)
+        return function(*args, **kwargs)
+
+    return wrapped
 
 
 MOMENTS = {
@@ -100,7 +124,9 @@ MOMENTS = {
         between_proposed_and_scored,
         in_the_middle_of_a_journal_line,
         in_calibration,
+        in_a_training_to_confirm,
         in_retraining,
+        in_retraining_with_another_seed,
     )
 }
 

@@ -5,6 +5,8 @@ from itertools import chain
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from evo_bnas.data.dataset import Images, load
@@ -90,25 +92,39 @@ def labels_of_every_batch(images: Images, stage: TrainingStage) -> list[list[int
     return batches
 
 
-def test_every_epoch_has_its_own_order_of_distinct_images() -> None:
-    count = 53
+def numbered_images(count: int) -> Images:
+    """Images whose labels count them."""
     images = random_images(count)
-    numbered = Images(images.pixels, torch.arange(count), images.mean, images.std)
-    batches = labels_of_every_batch(numbered, changed(STAGE, epochs=3))
-    assert [len(batch) for batch in batches] == [16] * 9
-    epochs = [list(chain(*batches[first : first + 3])) for first in (0, 3, 6)]
-    for order in epochs:
-        assert len(order) == len(set(order))
-        assert set(order) <= set(range(count))
-    assert epochs[0] != epochs[1] != epochs[2]
-    assert [len(batch) for batch in labels_of_every_batch(random_images(5), STAGE)] == [5] * 4
+    return Images(images.pixels, torch.arange(count), images.mean, images.std)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 90), st.integers(1, 40), st.integers(1, 3), st.integers(0, 12))
+def test_every_epoch_takes_every_image_once_in_batches_of_nearly_one_size(
+    count: int, batch: int, epochs: int, min_steps: int
+) -> None:
+    stage = changed(STAGE, epochs=epochs, batch=batch, min_steps=min_steps)
+    batches = labels_of_every_batch(numbered_images(count), stage)
+    per_epoch = stage.steps_per_epoch(count)
+    assert len(batches) == stage.steps(count) >= min_steps
+    for first in range(0, len(batches), per_epoch):
+        epoch = batches[first : first + per_epoch]
+        assert sorted(chain(*epoch)) == list(range(count))
+        sizes = [len(labels) for labels in epoch]
+        assert 0 < max(sizes) <= min(min(sizes) + 1, batch)
+
+
+def test_every_epoch_has_its_own_order() -> None:
+    batches = labels_of_every_batch(numbered_images(53), changed(STAGE, epochs=3))
+    first, second, third = (list(chain(*batches[epoch : epoch + 4])) for epoch in (0, 4, 8))
+    assert first != second != third != first
 
 
 def test_progress_is_reported_after_every_epoch() -> None:
     reported: list[Progress] = []
     train_tiny(NoCheckpoint(), reported.append)
     assert [(p.stage, p.done, p.total, p.unit) for p in reported] == [
-        ("supernet", epoch, 4, "epochs") for epoch in (1, 2, 3, 4)
+        ("supernet", 4 * epoch, 16, "steps") for epoch in (1, 2, 3, 4)
     ]
     assert all("loss" in p.figures and "images/s" in p.figures for p in reported)
 

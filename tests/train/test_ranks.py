@@ -28,7 +28,7 @@ from tests.support.synthetic import TINY
 from tests.support.training import STAGE, NoCheckpoint, random_images
 
 RANKS = [Ranks(rank, 2) for rank in range(2)]
-# The second batch size is odd.
+# Batches of 13, 11 and 10 images: some are odd.
 CASES = [
     Case(TINY, random_images(), changed(STAGE, epochs=2, max_grad_norm=0.5), sandwich),
     Case(TINY, random_images(), changed(STAGE, epochs=2, batch=13), smallest),

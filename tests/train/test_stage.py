@@ -23,12 +23,15 @@ def test_the_learning_rate_falls_from_its_peak_to_nearly_0() -> None:
     assert STAGE.lr_at(100, 100) == pytest.approx(0)
 
 
-@given(st.integers(2, 40), st.data())
-def test_the_learning_rate_rises_in_the_warm_up_and_then_falls(epochs: int, data: st.DataObject) -> None:
+@given(st.integers(2, 40), st.data(), st.integers(0, 300))
+def test_the_learning_rate_rises_in_the_warm_up_and_then_falls(
+    epochs: int, data: st.DataObject, min_steps: int
+) -> None:
+    """A stage with more steps than its epochs have warms up for the same share of them."""
     warm_up = data.draw(st.integers(0, epochs - 1))
-    stage = changed(STAGE, epochs=epochs, warm_up=warm_up)
+    stage = changed(STAGE, epochs=epochs, warm_up=warm_up, min_steps=min_steps)
     steps = stage.steps(53)
-    peak = warm_up * stage.steps_per_epoch(53)
+    peak = round(steps * warm_up / epochs)
     rates = [stage.lr_at(step, steps) for step in range(steps)]
     assert rates[peak] == max(rates) == LR
     assert rates[:peak] == pytest.approx([LR * (i + 1) / (peak + 1) for i in range(peak)])
@@ -55,13 +58,10 @@ def test_tanh_steepens_exponentially_from_the_first_step_to_the_last() -> None:
     assert stage.mode_at(50, 100) == replace(stage.mode, t=steepness[50])
 
 
-def test_an_epoch_has_whole_batches_or_one_small_one() -> None:
-    assert STAGE.steps_per_epoch(53) == 3
-    assert STAGE.steps_per_epoch(5) == 1
-    assert STAGE.steps(53) == 12
-
-
 def test_the_mode_decides_which_epochs_count() -> None:
-    stage = replace(STAGE, settings=STAGE.settings.model_copy(update={"epochs": 7, "real_epochs": 5}))
-    assert stage.epochs == 7
-    assert replace(stage, mode=Mode("real")).epochs == 5
+    settings = STAGE.settings.model_copy(update={"epochs": 7, "real_epochs": 5, "min_steps": 25})
+    stage = replace(STAGE, settings=settings)
+    assert (stage.epochs(53), stage.steps(53)) == (7, 28)
+    real = replace(stage, mode=Mode("real"))
+    assert (real.epochs(53), real.steps(53)) == (7, 28), "25 steps take 7 epochs of 4"
+    assert real.epochs(1_000) == 5

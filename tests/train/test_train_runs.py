@@ -9,6 +9,7 @@ from evo_bnas.binary.network import Network, save_network
 from evo_bnas.data.dataset import load
 from evo_bnas.errors import UsageError
 from evo_bnas.files import weights_file
+from evo_bnas.progress import Progress
 from evo_bnas.run import inputs
 from evo_bnas.run.folder import Run
 from evo_bnas.run.start import start
@@ -17,11 +18,12 @@ from evo_bnas.supernet.calibration import calibrate
 from evo_bnas.train.settings import AugmentationSettings, TrainingSettings
 from evo_bnas.train.stage import TrainingStage
 from tests.support.digits import DIGITS
+from tests.support.short_runs import SHORT
 from tests.support.strategies import SPACES
 from tests.support.synthetic import TINY
 from tests.support.training import random_images
 
-OVERRIDES = ("supernet.epochs=2", "supernet.batch=256", "engine.device=cpu")
+OVERRIDES = (*SHORT, "supernet.epochs=2")
 
 
 def a_teacher(seed: int) -> Network:
@@ -40,10 +42,13 @@ def test_a_run_trains_in_stages_with_its_teacher_and_then_no_longer_needs_it(tmp
     teacher = Network(SPACES["elastic-8"].draw(SPACES["elastic-8"].smallest()))
     teacher.set_statistics(calibrate(teacher.run, load(DIGITS, seed=0).train, 128))
     save_network(teacher, file, {})
-    reported: list[tuple[str, int]] = []
+    reported: list[Progress] = []
     run = start("digits", folder, overrides)
-    train(run, lambda progress: reported.append((progress.stage, progress.done)))
-    assert reported == [("supernet, real weights", 1), ("supernet", 1), ("supernet", 2)]
+    train(run, reported.append)
+    assert [step.stage for step in reported] == ["supernet, real weights", "supernet", "supernet"]
+    first, second, third = reported
+    assert first.done == first.total == second.done
+    assert third.done == third.total == 2 * second.done
     assert run.supernet_file.exists()
     assert not list(run.checkpoint.iterdir())
 
@@ -69,6 +74,7 @@ def test_a_run_resumes_only_with_the_teacher_that_it_was_started_with(tmp_path: 
 
 OFF_DEFAULT = {
     "epochs": 7,
+    "min_steps": 9,
     "real_epochs": 5,
     "batch": 32,
     "lr": 0.03,
@@ -107,4 +113,4 @@ def test_every_option_of_a_recipe_reaches_its_training(section: str, tmp_path: P
     assert binary == TrainingStage(
         section, settings, 11, augment, Mode("binary", "ste", clip=1.5), "bfloat16"
     )
-    assert (real.epochs, binary.epochs) == (5, 7)
+    assert (real.epochs(1_000), binary.epochs(1_000)) == (5, 7)

@@ -1,6 +1,7 @@
 """The subcommands of a run: train, search, front, pick, retrain, ranking, and all stages at once."""
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,11 +38,12 @@ def run(
     workers: Workers = None,
     address: Address = None,
 ) -> None:
-    """Do everything: train a supernet, search, pick a network, retrain it.
+    """Do everything: train a supernet, search, confirm the best, pick a network, retrain it.
 
     The same command resumes after an interruption.
     """
     from evo_bnas.cli import console
+    from evo_bnas.cli.output import ladder
     from evo_bnas.cli.output import run as output
     from evo_bnas.run.pipeline import run_all
 
@@ -53,8 +55,9 @@ def run(
             report.finish()
             output.show(result)
 
-        run_all(started, report, show)
-    console.print_next("see other budgets", output.pick_command(started))
+        results = run_all(started, report, show)
+    ladder.print_ladder(ladder.draw_ladder(results, "ops", ladder.budgets_of_recipe(results)))
+    console.print_next("see more budgets", f"evo-bnas pick {started.folder} --front 6")
 
 
 @app.command()
@@ -90,7 +93,29 @@ def search(
     with console.progress() as report:
         outcome = search_stage(started, report)
     output.show(outcome)
-    console.print_next("pick a network", output.pick_command(started))
+    if started.recipe.confirm.rungs:
+        console.print_next("confirm the best", f"evo-bnas confirm {started.folder}")
+    else:
+        console.print_next("pick a network", output.pick_command(started))
+
+
+@app.command()
+def confirm(run: RunFolder, workers: Workers = None, address: Address = None) -> None:
+    """Look at the best networks of the search again, by short trainings."""
+    from evo_bnas.cli import console
+    from evo_bnas.cli.output import run as output
+    from evo_bnas.run.confirm import confirm as confirm_stage
+    from evo_bnas.run.results import Results
+
+    opened = open_run(run, workers, address)
+    if not opened.recipe.confirm.rungs:
+        raise UsageError(
+            f"{opened.folder}: confirm.networks is 0 in its recipe; set it in another run with --out"
+        )
+    with console.progress() as report:
+        confirmed = confirm_stage(opened, Results.of(opened), report)
+    output.show(confirmed)
+    console.print_next("pick a network", output.pick_command(opened))
 
 
 @app.command()
@@ -104,7 +129,7 @@ def front(
 
     results = Results.of(open_run(run))
     if format_ is ListingFormat.table:
-        output.print_front(results)
+        output.print_front(results, results.recipe_pick)
         console.print_next("pick a network", output.pick_command(results.run))
     elif format_ is ListingFormat.csv:
         console.print_csv(output.front_rows(results))
@@ -114,30 +139,95 @@ def front(
 
 def _pick(
     run: RunFolder,
-    within: Annotated[str | None, typer.Option(help="The cheapest within this of the lowest error.")] = None,
-    knee: Annotated[bool, typer.Option("--knee", help="The knee of the front.")] = False,
+    within: Annotated[
+        str | None, typer.Option(help="The cheapest within this of the lowest expected error, such as 1%.")
+    ] = None,
+    knee: Annotated[bool, typer.Option("--knee", help="The knee of the front of expected errors.")] = False,
+    ladder: Annotated[
+        str | None, typer.Option(help="One pick for each budget: 10k,20k,50k (of ops) or size=10kB,20kB.")
+    ] = None,
+    front: Annotated[
+        int | None, typer.Option(min=2, help="Picks for this many budgets of ops, evenly spaced.")
+    ] = None,
     format_: Format = OutputFormat.table,
     **limits: str | None,
 ) -> None:
-    """Pick a network within a budget; without options, as the recipe says."""
+    """Pick a network within a budget, or one for each of several; without options, as the recipe says."""
     from evo_bnas.cli import console
     from evo_bnas.cli.output import run as output
-    from evo_bnas.quantity import parse
     from evo_bnas.run.results import Results
 
-    try:
-        bounds = {name: parse(text, OBJECTIVES[name].unit) for name, text in limits.items() if text}
-        allowance = parse(within) if within else None
-    except ValueError as failure:
-        raise UsageError(str(failure)) from None
+    _check_one_of({"--within": within, "--knee": knee, "--ladder": ladder, "--front": front})
+    bounds = {name: _limit(name, text) for name, text in limits.items() if text}
+    allowance = _allowance(within) if within else None
     opened = open_run(run)
     opened.space.check_limits(bounds)
+    if several := ladder or front:
+        _pick_several(opened, bounds, several, format_)
+        return
     picked = Results.of(opened).pick(bounds or None, allowance, knee)
     if format_ is OutputFormat.json:
         console.print_json(output.pick_json(picked))
         return
     output.show(picked)
     console.print_next("retrain it", f"evo-bnas retrain {opened.folder} {picked.key}")
+
+
+def _pick_several(
+    run: "Run", bounds: Mapping[str, float], budgets_or_number: str | int, format_: OutputFormat
+) -> None:
+    """One pick for each budget of a ladder, or for this many budgets of ops."""
+    from evo_bnas.cli import console
+    from evo_bnas.cli.ladder import parse_ladder
+    from evo_bnas.cli.output import ladder as output
+    from evo_bnas.run.results import Results
+
+    results = Results.of(run)
+    if isinstance(budgets_or_number, int):
+        cost, budgets = "ops", results.budgets(budgets_or_number, bounds or None)
+    else:
+        cost, budgets = parse_ladder(budgets_or_number)
+        if cost in bounds:
+            option = OBJECTIVES[cost].option
+            raise UsageError(
+                f"--ladder {budgets_or_number} and {option} both limit {cost}; leave out {option}"
+            )
+        run.space.check_limits({cost: budgets[0]})
+    picked = output.draw_ladder(results, cost, budgets, bounds or None)
+    if format_ is OutputFormat.json:
+        console.print_json(output.ladder_json(picked))
+        return
+    output.print_ladder(picked)
+    if picked.untrained:
+        console.print_next("retrain them", f"evo-bnas retrain {run.folder} {' '.join(picked.untrained)}")
+
+
+def _limit(name: str, text: str) -> float:
+    """The limit on an objective that an option sets; raises UsageError for text that is not a quantity."""
+    from evo_bnas.quantity import parse_option
+
+    objective = OBJECTIVES[name]
+    try:
+        return parse_option(text, objective.unit)
+    except ValueError as failure:
+        raise UsageError(f"{objective.option}: {failure}") from None
+
+
+def _allowance(text: str) -> float:
+    """The difference of error that `--within` allows, a fraction; raises UsageError for other text."""
+    from evo_bnas.quantity import parse
+
+    try:
+        return parse(text, "fraction")
+    except ValueError as failure:
+        raise UsageError(f"--within: {failure}") from None
+
+
+def _check_one_of(options: Mapping[str, str | int | None]) -> None:
+    """Raise UsageError if several of the options are given, which are different ways to pick."""
+    given = [name if value is True else f"{name} {value}" for name, value in options.items() if value]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} are different ways to pick; use one of them")
 
 
 def _with_limits(command: Any) -> Any:
