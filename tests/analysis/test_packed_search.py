@@ -5,14 +5,9 @@ from pathlib import Path
 import pytest
 
 from analysis.shared.command import measure
+from tests.support.short_runs import SHORT
 
-CHANGES = (
-    "supernet.epochs=1",
-    "search.evaluations=5",
-    "search.population=4",
-    "search.batch=4",
-    "engine.threads=1",
-)
+CHANGES = (*SHORT, "search.evaluations=5", "search.population=4", "search.batch=4")
 
 
 @pytest.mark.slow

@@ -1,20 +1,26 @@
-"""The table of networks trained alone: resumed after an interruption, and read by explorers."""
+"""The table of networks trained alone: completed later, and read by explorers."""
 
+import csv
 import json
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.shared.command import measure
-from analysis.shared.parts import Parts
+from analysis.shared.error_table import ErrorTable
 from analysis.shared.result import Result
+from analysis.standalone_table import summary
 from evo_bnas.archive.archive import Archive
+from evo_bnas.errors import UsageError
 from evo_bnas.evaluate.table import load_table
 from evo_bnas.files.shipped import shipped
 from evo_bnas.search.exhaustive import Exhaustive
 from evo_bnas.search.problem import Problem
 from evo_bnas.space import catalogue
+from tests.support.refusals import refused
 
 SPACE = """
 family: chain
@@ -27,57 +33,118 @@ stages:
 """
 
 
-@pytest.mark.slow
-def test_a_resumed_study_trains_nothing_twice_and_its_table_is_read_by_explorers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def words(tmp_path: Path) -> list[str]:
+    """The options of a small table."""
     (tmp_path / "two.yaml").write_text(SPACE)
-    words = ["--space", str(tmp_path / "two.yaml"), "--epochs", "1", "--seeds", "2", "--out", str(tmp_path)]
-    folders = ["--results", str(tmp_path), "--work", str(tmp_path / "work")]
-    with monkeypatch.context() as patch:
-        patch.setattr(Parts, "remove", lambda _: None)  # as if it had been killed before its end
-        measure("standalone_table", [*words, *folders])
-    journals = {path: path.read_bytes() for path in tmp_path.rglob("seed*.jsonl")}
-    assert len(journals) == 2
-    kept: dict[Path, bytes] = {}
+    folders = ["--out", tmp_path / "tables", "--results", tmp_path, "--work", tmp_path / "work"]
+    small = ["--space", tmp_path / "two.yaml", "--epochs", 1, "--seeds", 2, "--name", "small"]
+    return [str(word) for word in (*small, *folders)]
 
-    def keep(parts: Parts) -> None:
-        kept.update({path: path.read_bytes() for path in parts.folder.glob("seed*.jsonl")})
 
-    monkeypatch.setattr(Parts, "remove", keep)
-    result, _ = measure("standalone_table", [*words, *folders])
-    assert kept == journals
-    assert (result.figures["networks"], result.figures["seeds"]) == (12, 2)
+def rows_of(table: Path) -> dict[tuple[str, ...], list[str]]:
+    """The errors of each network, as they are in the file."""
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        tuple(value for name, value in row.items() if name.startswith("gene_")): [
+            row["error_0"],
+            row["error_1"],
+        ]
+        for row in rows
+    }
 
-    space, evaluator = load_table(tmp_path / "two.csv")
+
+@pytest.mark.slow
+def test_an_interrupted_table_is_completed_and_nothing_is_trained_twice(
+    tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, write = tmp_path / "tables" / "small.csv", ErrorTable.write
+
+    def write_and_interrupt(own: ErrorTable, *arguments: Any) -> None:
+        write(own, *arguments)
+        if len(rows_of(table)) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ErrorTable, "write", write_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        measure("standalone_table", [*words, "--networks", "3", "--processes", "2"])
+    monkeypatch.undo()
+    first = rows_of(table)
+    assert len(first) == 2
+    # A training cannot end with this error, so whoever keeps it has not trained the network again.
+    error = next(iter(first.values()))[0]
+    table.write_text(table.read_text().replace(f",{error},", ",0.123456,", 1))
+    marked = rows_of(table)
+    assert marked != first
+
+    result, _ = measure("standalone_table", words)
+    complete = rows_of(table)
+    assert (result.figures["networks"], result.figures["seeds"], len(complete)) == (12, 2, 12)
+    assert marked.items() <= complete.items()
+
+    space, evaluator = load_table(table)
     assert space.count().number == 12
     (score,) = evaluator([space.smallest()])
     assert 0 <= score.objectives["error"] <= 1
     explorer = Exhaustive(Problem(space, ("error", "ops"), {}), 0)
     assert len(explorer.propose(Archive(), 100, np.random.default_rng(0))) == 12
-    protocol = json.loads((tmp_path / "two.json").read_text())
-    assert protocol["training"]["epochs"] == 1
+
+    # A complete table only has to be read, and one that was made in another way is refused.
+    before = table.read_bytes()
+    again, _ = measure("standalone_table", words)
+    assert again.figures["lowest_error"] == pytest.approx(result.figures["lowest_error"], abs=1e-6)
+    with refused(UsageError, str(table), "training", "--out"):
+        measure("standalone_table", [*words, "--epochs", "2"])
+    assert table.read_bytes() == before
 
 
-def test_the_shipped_table_holds_every_network_of_its_space_with_its_costs() -> None:
+def test_the_summary_tells_networks_from_seeds() -> None:
+    rng = np.random.default_rng(0)
+    ops = np.linspace(1e4, 1e5, 30)
+    errors = (0.5 - 0.3 * np.linspace(0, 1, 30))[:, None] + rng.normal(0, 0.01, (30, 3))
+    figures = summary(ops, errors)
+    assert (figures["networks"], figures["seeds"]) == (30, 3)
+    assert figures["seed_deviation"] == pytest.approx(0.01, rel=0.3)
+    assert figures["tau_of_ops"] > 0.8
+    assert figures["tau_between_seeds"] > 0.8
+    bands = figures["bands"]
+    assert [band["max_ops"] < later["min_ops"] for band, later in pairwise(bands)] == [True, True]
+    assert all(band["lowest_error"] <= band["highest_error"] for band in bands)
+    one = summary(ops, errors[:, :1])
+    assert (one["seed_deviation"], one["tau_between_seeds"]) == (None, None)
+
+
+@pytest.mark.parametrize("file", sorted(shipped("tables").glob("*.csv")), ids=lambda file: file.stem)
+def test_a_shipped_table_has_the_costs_of_its_networks(file: Path) -> None:
+    protocol = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    image, classes = protocol["data"]["image"], protocol["data"]["classes"]
+    space = catalogue.load(protocol["space"]).fit(tuple(image), len(classes))
+    assert protocol["genes"] == [gene.name for gene in space.genes]
+    assert protocol.get("space_hash", space.hash) == space.hash
+    table, _ = load_table(file)
+    assert table.count().number >= 12
+    for network in table.enumerate():
+        texts = [str(gene.options[option]) for gene, option in zip(table.genes, network.genes, strict=True)]
+        known = space.architecture(
+            [
+                [*map(str, gene.options)].index(text) if text else 0
+                for gene, text in zip(space.genes, texts, strict=True)
+            ]
+        )
+        assert ErrorTable(file, space, 1).options(known) == tuple(texts)
+        assert table.costs(network) == space.costs(known)
+
+
+def test_the_table_of_a_small_space_is_complete() -> None:
     table, _ = load_table(shipped("tables") / "tiny-8.csv")
-    space = catalogue.load("tiny-8")
-    assert table.count() == space.count()
-    genes = [gene.options for gene in space.genes]
-    for network in space.enumerate():
-        options = [str(own[option]) for own, option in zip(genes, network.genes, strict=True)]
-        row = table.scores[table.key(tuple(
-            gene.options.index(option) for gene, option in zip(table.genes, options, strict=True)
-        ))]  # fmt: skip
-        assert {name: row[name] for name in space.costs(network)} == space.costs(network)
+    assert table.count() == catalogue.load("tiny-8").count()
 
 
 def test_the_errors_of_the_shipped_table_spread_far_beyond_the_noise_of_seeds() -> None:
     result = Result.read("standalone_table")
     assert result is not None
     figures = result.figures
-    spread = figures["highest_error"] - figures["lowest_error"]
-    assert figures["networks"] >= 64
-    assert figures["seeds"] == 3
-    assert spread >= 0.08
-    assert figures["seed_deviation"] <= spread / 3
+    assert (figures["space"], figures["seeds"]) == ("elastic-16", 3)
+    assert figures["networks"] >= 12
+    assert all(band["deviation"] >= 3 * figures["seed_deviation"] for band in figures["bands"])

@@ -12,8 +12,11 @@ import torch
 from analysis.shared import study as studies
 from analysis.shared.command import measure
 from analysis.shared.result import Result
+from evo_bnas.data.cifar import CIFAR10
+from tests.support.datasets import cifar_files, write_files
+from tests.support.short_runs import SHORT
 
-RUN = "supernet.epochs=1 search.evaluations=8 search.population=4 search.batch=4 engine.threads=1"
+RUN = " ".join((*SHORT, "search.evaluations=8", "search.population=4", "search.batch=4"))
 
 # By study: its tiny options, and the first cells of the rows of its first table.
 QUICK = {
@@ -32,11 +35,20 @@ QUICK = {
     "latency_estimates": ("--spaces tiny-8 --networks 6 --fitted 3 --splits 2", ["tiny-8"]),
 }
 SLOW = {
-    "cifar10": (f"--recipe digits --set retrain.epochs=1 {RUN}", None),
-    "demo": (f"--seeds 1 --set retrain.epochs=1 {RUN}", ["0"]),
-    "demo_ranking": ("--networks 4 --epochs 1 --set supernet.epochs=1", ["4"]),
+    "cifar10": (f"--recipe digits --set {RUN}", None),
+    "confirm_ranking": (
+        f"--images cifar --networks 12 --seeds 1 --out . --set {RUN}",
+        ["supernet", "1 epoch", "3 epochs", "all together", "ops alone"],
+    ),
+    "demo": (f"--seeds 1 --set {RUN}", ["0"]),
+    "demo_ranking": (f"--networks 4 --epochs 1 --set {RUN}", ["4"]),
     "interpreter_overhead": ("--cases 'median of elastic-8' --turns 1", ["median of elastic-8, batch 128"]),
     "nsga2_vs_random": (f"--seeds 2 --evaluations 8 --set {RUN}", ["4", "8"]),
+    "own_images": (f"--photos 60 --seeds 1 --networks 2 --set {RUN}", ["set 0"]),
+    "pick_regret": (
+        f"--methods evo-bnas largest --seeds 1 --seconds 15 --set {RUN}",
+        ["`evo-bnas`", "`largest`"],
+    ),
     "packed_search": (f"--set {RUN}", ["`packed`", "`torch`"]),
     "packed_speed": (
         "--spaces group-mobile-8 --batch 4 --turns 1",
@@ -44,7 +56,7 @@ SLOW = {
     ),
     "ray_driver": ("--actors 2 --scores 40", ["2"]),
     "ray_scaling": ("--networks 4 --rounds 1", ["2 workers of Ray", "2 plain processes"]),
-    "standalone_table": ("--space two.yaml --epochs 1 --seeds 1 --out .", ["two.yaml"]),
+    "standalone_table": ("--space two.yaml --epochs 1 --seeds 1 --out .", ["a third"]),
     "supernet_ranking": ("--ways fair --seeds 1 --seconds 0.1", ["fair"]),
     "surrogate_quality": (
         "--table table.csv --objectives error ops --sizes 20 60 --seeds 2",
@@ -102,6 +114,7 @@ def test_a_study_shows_what_it_stored(name: str, tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "table.csv")
     (tmp_path / "two.yaml").write_text(SPACE)
+    write_files(tmp_path / "cifar", cifar_files(CIFAR10, each=40)[0])
     words, rows = (QUICK | SLOW)[name]
     result, file = measure(name, [*shlex.split(words), "--results", "results"])
     stored, study = Result.read(name, file.parent), studies.load(name)
