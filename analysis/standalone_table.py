@@ -122,9 +122,13 @@ def measure(options: Namespace, parts: Parts) -> dict[str, Any]:
     missing = [network for network in networks if file.options(network) not in errors]
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(training.errors, one.key, options.seeds): one for one in missing}
-        for done in as_completed(running):
-            errors[file.options(running[done])] = done.result()
-            file.write(networks, errors)
+        try:
+            for done in as_completed(running):
+                errors[file.options(running[done])] = done.result()
+                file.write(networks, errors)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # otherwise all networks would still be trained
+            raise
     rows = [(space.costs(one)["ops"], errors[file.options(one)]) for one in networks]
     figures = summary(np.array([ops for ops, _ in rows]), np.array([own for _, own in rows]))
     return {"space": space.name} | figures

@@ -11,7 +11,7 @@ class Progress:
     stage: str  # "supernet", "search", "retrain"
     done: int
     total: int
-    unit: str  # "epochs"
+    unit: str  # "steps"
     figures: str = ""  # "loss 0.213, 4,120 images/s"
 
 

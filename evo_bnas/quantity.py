@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 _PREFIX = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_QUANTITY = re.compile(rf"({_NUMBER})(?:/({_NUMBER}))?\s*([a-zA-Zµ%]*)")
+_QUANTITY = re.compile(rf"({_NUMBER})(?:/({_NUMBER}))?\s*([^\W\d_]*%?)")
 _BITS_PER_BYTE = 8
 
 _BYTES = {
@@ -22,12 +22,13 @@ _BYTES = {
 }
 _COUNTS = _PREFIX | {"K": 1e3}
 _NONE = {"": 1.0}
+_MICROSECONDS = ("\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s")  # they look alike
 # The suffixes that a unit takes, and what each is worth in the unit; other units take those of counts.
 _SUFFIXES: dict[str, dict[str, float]] = {
     "": _COUNTS | {"%": 1e-2},
     "bits": _PREFIX | {suffix: factor * _BITS_PER_BYTE for suffix, factor in _BYTES.items()},
     "bytes": _PREFIX | _BYTES,
-    "ms": _NONE | {"ms": 1.0, "s": 1e3, "us": 1e-3, "µs": 1e-3},
+    "ms": _NONE | {"ms": 1.0, "s": 1e3, "us": 1e-3, **dict.fromkeys(_MICROSECONDS, 1e-3)},
     "fraction": _NONE | {"%": 1e-2},
 }
 # Suffixes of which one is meant by a number without, by unit.

@@ -38,6 +38,8 @@ from tests.support.refusals import refused
         ("2ms", "ms", 2),
         ("0.5s", "ms", 500),
         ("500us", "ms", 0.5),
+        ("500\N{MICRO SIGN}s", "ms", 0.5),
+        ("500\N{GREEK SMALL LETTER MU}s", "ms", 0.5),
         ("500 µs", "ms", 0.5),
         ("0.2", "ms", 0.2),
         ("5%", "", 0.05),

@@ -137,6 +137,8 @@ def test_the_hash_depends_on_the_values() -> None:
         ("confirm.epochs=[3, 1]", "--set: confirm.epochs: [3, 1] must rise"),
         ("confirm.epochs=[]", "--set: confirm.epochs: must not be empty"),
         ("confirm.epochs=[0, 1]", "--set: confirm.epochs.1: input should be greater than or equal to 1"),
+        ("retrain.networks=fronts", "retrain.networks: 'fronts' is neither a number of networks"),
+        ("retrain.networks=0", "retrain.networks: 0 is neither a number of networks"),
         ("confirm.netwroks=3", '--set: confirm.netwroks: unknown key; did you mean "networks"?'),
         ("retrain.seeds=0", "--set: retrain.seeds: input should be greater than or equal to 1"),
         (

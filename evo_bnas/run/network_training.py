@@ -70,8 +70,7 @@ def short_training(
 
     Networks learn from the train split alone and are scored on the search split, as with the supernet.
     Without `epochs` they are trained for as long as the recipe retrains, otherwise for at least `min_steps`.
-    Raises UsageError if the recipe's
-    training cannot be that short.
+    Raises UsageError if the recipe's training cannot be that short.
     """
     images = inputs.images(run)
     changes = {"from": source} | ({"epochs": epochs, "min_steps": min_steps} if epochs else {})

@@ -4,11 +4,13 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from evo_bnas.errors import suggestion
 from evo_bnas.files.yaml_file import Settings
 from evo_bnas.quantity import Amount, Count, NotNegative, Positive, Real, Share
+
+_COUNT: TypeAdapter[int] = TypeAdapter(Count)
 
 MIN_CONFIRMED = 3  # networks of a rung; fewer say nothing about the others
 
@@ -30,6 +32,16 @@ def _rising(epochs: tuple[int, ...]) -> tuple[int, ...]:
     if list(epochs) != sorted(set(epochs)):
         raise ValueError(f"{list(epochs)} must rise: every rung trains fewer networks for longer")
     return epochs
+
+
+def _networks(number: object) -> object:
+    """A number of networks, or `front`; checked here, so that a wrong value is reported once."""
+    if number == "front":
+        return number
+    try:
+        return _COUNT.validate_python(number)
+    except ValidationError:
+        raise ValueError(f"{number!r} is neither a number of networks, 1 or more, nor front") from None
 
 
 class AugmentationSettings(Settings):
@@ -148,5 +160,5 @@ class RetrainSettings(TrainingSettings):
     epochs: Count = 20
     min_steps: Amount = 600
     # How many: the pick, and picks for smaller budgets down to the cheapest; front: all on the front.
-    networks: Literal["front"] | Count = 1
+    networks: Annotated[Literal["front"] | int, BeforeValidator(_networks)] = 1
     seeds: Count = 1  # trainings of each network; the weights of the first are kept
