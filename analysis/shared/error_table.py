@@ -37,8 +37,7 @@ class ErrorTable:
             raise UsageError(
                 f"{self.path}: was made with another {', '.join(differing)}; choose another folder with --out"
             )
-        genes = [f"gene_{i}" for i in range(len(self.space.genes))]
-        seeds = [f"error_{seed}" for seed in range(self.seeds)]
+        genes, seeds = self._columns
         with self.path.open(newline="", encoding="utf-8") as rows:
             columns = csv.DictReader(rows).fieldnames or []
             found = [name for name in columns if name.startswith("error_")]
@@ -56,14 +55,19 @@ class ErrorTable:
         """Replace the file by the networks that have errors, in their order."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
-        genes = [f"gene_{i}" for i in range(len(self.space.genes))]
-        seeds = [f"error_{seed}" for seed in range(self.seeds)]
+        genes, seeds = self._columns
         rows.writerow([*genes, *seeds, *self.space.costs(networks[0])])
         for network in networks:
             if own := errors.get(self.options(network)):
                 costs = self.space.costs(network).values()
                 rows.writerow([*self.options(network), *(f"{error:.6f}" for error in own), *costs])
         write_bytes(self.path, text.getvalue().encode())
+
+    @property
+    def _columns(self) -> tuple[list[str], list[str]]:
+        """The names of the columns of genes and of errors."""
+        genes = [f"gene_{i}" for i in range(len(self.space.genes))]
+        return genes, [f"error_{seed}" for seed in range(self.seeds)]
 
     def options(self, network: Architecture) -> tuple[str, ...]:
         """The options of a network as text, empty where a gene is inactive."""

@@ -17,8 +17,8 @@ from evo_bnas.archive.correct import unpack_correct
 
 MIN_NETWORKS = 3  # fewer are not corrected: a line through them fits anything
 
-# What is expected of a rung before it is seen, with a standard deviation: that its trainings shift all errors
-# by the same amount (slope 1 on the estimates before), and that ops tell nothing more (slope 0 on their log).
+# The prior of a rung's slopes, with standard deviations. Slope 1 on the estimates before: short trainings
+# change all errors by the same amount. Slope 0 on the log of the ops: ops add nothing to the estimates.
 _SLOPES, _SLOPE_DEVIATIONS = np.array([1.0, 0.0]), np.array([0.5, 0.05])
 _LEAST_VARIANCE = 1e-12  # of an error without correctness bits, which counts as exact
 _MOST_VARIANCE = 10.0  # beyond that of any fractions
@@ -32,9 +32,8 @@ class Estimates:
     deviation: np.ndarray
     noise: float  # deviation of a measured error through the choice of the images, median
     between: float  # deviation of networks that the line does not tell apart
-    slopes: (
-        np.ndarray
-    )  # of the line: on the log of the ops in the search; in a rung first on earlier estimates
+    # Of the line: in the search on the log of the ops; in a rung on the earlier estimates, then on that log.
+    slopes: np.ndarray
 
 
 def expected_errors(frame: pd.DataFrame, rungs: Sequence[pd.DataFrame] = ()) -> list[Estimates]:
@@ -94,7 +93,7 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """What errors are fitted to: features (networks, features), and what is known of the slopes before.
+    """The features that errors are fitted to (networks, features), and the prior of their slopes, if any.
 
     A feature is oriented so that more of it means a higher error, and no slope is below 0. Where the errors
     say the opposite, such as that more ops raise the error, large networks were trained too little.

@@ -2,7 +2,6 @@
 
 from math import sqrt
 
-from evo_bnas.archive.expected import expected_errors
 from evo_bnas.run.results import Results
 
 _DEVIATIONS = 2  # from chance that count as near
@@ -23,7 +22,7 @@ def of_search(results: Results) -> list[str]:
             f"Train the supernet for more steps (supernet.min_steps, now {run.recipe.supernet.min_steps:,}), "
             f"or look at the images and labels with `evo-bnas check {run.recipe_file}`."
         )
-    estimates = expected_errors(rows)[0]
+    estimates = results.estimates[0]
     if estimates.noise > max(estimates.between, 0.5 / images):
         doubts.append(
             f"On {images:,} search images an accuracy is uncertain by {_points(estimates.noise)}, which is "
@@ -37,7 +36,7 @@ def of_confirming(results: Results) -> list[str]:
     """What the trainings of the last rung say against the supernet."""
     rungs = list(results.rungs.values())
     rows = results.frame[results.frame["status"] == "ok"]
-    stages = expected_errors(rows, rungs)
+    stages = results.estimates
     if len(stages) == 1:
         return []
     doubts = []

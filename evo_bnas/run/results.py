@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from evo_bnas.archive.archive import Archive
-from evo_bnas.archive.expected import expected_errors
+from evo_bnas.archive.expected import Estimates, expected_errors
 from evo_bnas.archive.front import front, hypervolume, hypervolume_trace
 from evo_bnas.archive.journal import read
 from evo_bnas.archive.pick import Pick, pick, within_limits
@@ -46,15 +46,20 @@ class Results:
         Beside what the archive holds: the `expected` error after training and its `deviation`, and the error
         in each rung of confirming, such as `confirmed_3` after 3 epochs; NaN where there is none.
         """
-        frame = self.archive.frame()
+        frame = self._archived.copy()
         scored = frame["status"] == "ok"
         if scored.any():
-            estimates = expected_errors(frame[scored], list(self.rungs.values()))[-1]
-            frame.loc[scored, "expected"] = estimates.mean
-            frame.loc[scored, "deviation"] = estimates.deviation
+            frame.loc[scored, "expected"] = self.estimates[-1].mean
+            frame.loc[scored, "deviation"] = self.estimates[-1].deviation
         for epochs, rung in self.rungs.items():
             frame[f"confirmed_{epochs}"] = frame["key"].map(rung.set_index("key")["error"])
         return frame
+
+    @cached_property
+    def estimates(self) -> list[Estimates]:
+        """The expected errors of the successful rows of `frame`, after the search and after each rung."""
+        frame = self._archived
+        return expected_errors(frame[frame["status"] == "ok"], list(self.rungs.values()))
 
     @cached_property
     def rungs(self) -> dict[int, pd.DataFrame]:
@@ -163,6 +168,10 @@ class Results:
             x=x,
             limits=search.limits,
         )
+
+    @cached_property
+    def _archived(self) -> pd.DataFrame:
+        return self.archive.frame()
 
     @cached_property
     def _problem(self) -> Problem:
